@@ -1,0 +1,70 @@
+import createError from '@fastify/error'
+
+/**
+ * Every error of the package, in one table: name, code, message, HTTP status. Protocols with a wire contract of their own
+ * turn these into the contract's words; everywhere else the host's error handler renders them.
+ */
+
+// ── Options, thrown when registering ────────────────────────────────────────────────────────────────────────────────
+export const InvalidOption = createError('FST_CHUNKED_UPLOAD_INVALID_OPTION', 'chunked-upload: option "%s" %s', 500, TypeError)
+export const NameTaken = createError('FST_CHUNKED_UPLOAD_NAME_TAKEN', 'chunked-upload: this app already has "%s"; give this registration another `name`', 500)
+
+// ── Which upload ────────────────────────────────────────────────────────────────────────────────────────────────────
+/** Unknown, malformed id, or another user's: one answer for all three. */
+export const UploadNotFound = createError('FST_CHUNKED_UPLOAD_NOT_FOUND', 'Upload not found', 404)
+export const UploadExpired = createError('FST_CHUNKED_UPLOAD_EXPIRED', 'Upload has expired', 410)
+/** Removed by the client or the host, invalid by a protocol's rule, or lost by the storage. */
+export const UploadGone = createError('FST_CHUNKED_UPLOAD_GONE', 'Upload is gone', 410)
+export const UploadComplete = createError('FST_CHUNKED_UPLOAD_COMPLETE', 'Upload is already complete', 409)
+/** The lock was not to be had in time. */
+export const UploadBusy = createError('FST_CHUNKED_UPLOAD_BUSY', 'Upload is in use by another request', 503)
+export const TooManyUploads = createError('FST_CHUNKED_UPLOAD_TOO_MANY', 'Too many unfinished uploads: at most %d', 429)
+export const UserRequired = createError('FST_CHUNKED_UPLOAD_USER_REQUIRED', 'Authentication is required', 401)
+
+// ── Sizes and offsets ───────────────────────────────────────────────────────────────────────────────────────────────
+export const SizeLimitExceeded = createError<[number]>('FST_CHUNKED_UPLOAD_TOO_LARGE', 'Size exceeds the limit of %d bytes', 413)
+/** The declared size contradicts the one that the upload already has. */
+export const SizeConflict = createError<[number, number]>('FST_CHUNKED_UPLOAD_SIZE_CONFLICT', 'Upload has a size of %d bytes, not %d', 400)
+/** More bytes than the upload's size leaves room for. */
+export const BeyondSize = createError<[number]>('FST_CHUNKED_UPLOAD_BEYOND_SIZE', 'Data goes beyond the size of the upload (%d bytes)', 413)
+export const ChunkSizeRefused = createError<[string]>('FST_CHUNKED_UPLOAD_CHUNK_SIZE', 'Chunk size is not possible here: %s', 400)
+export const TypeNotAllowed = createError<[string]>('FST_CHUNKED_UPLOAD_TYPE', 'Files of type "%s" are not allowed', 415)
+
+const OffsetMismatchError = createError<[number, number]>('FST_CHUNKED_UPLOAD_OFFSET', 'Offsets do not match: expected %d, got %d', 409)
+/** The chunk starts elsewhere than where the stored bytes end. */
+export class OffsetMismatch extends OffsetMismatchError {
+  constructor (readonly expected: number, readonly provided: number) { super(expected, provided) }
+}
+
+const LengthMismatchError = createError<[number, number]>('FST_CHUNKED_UPLOAD_LENGTH', 'Body is %d bytes, %d were announced', 400)
+/** The body is shorter or longer than announced. When it is longer, `actual` counts only what was read of it. */
+export class LengthMismatch extends LengthMismatchError {
+  constructor (readonly actual: number, readonly expected: number) { super(actual, expected) }
+}
+
+const IncompleteError = createError<[number, number]>('FST_CHUNKED_UPLOAD_INCOMPLETE', 'Upload is incomplete: %d of %d bytes received', 409)
+/** Completion was asked for while bytes are missing. */
+export class UploadIncomplete extends IncompleteError {
+  constructor (readonly received: number, readonly size: number) { super(received, size) }
+}
+
+// ── Checksums ───────────────────────────────────────────────────────────────────────────────────────────────────────
+export const ChecksumUnsupported = createError<[string]>('FST_CHUNKED_UPLOAD_CHECKSUM_ALGORITHM', 'Checksum algorithm "%s" is not supported', 400)
+export const ChecksumMismatch = createError<[string]>('FST_CHUNKED_UPLOAD_CHECKSUM', 'Checksum (%s) does not match', 400)
+
+// ── Requests that ended early ───────────────────────────────────────────────────────────────────────────────────────
+/** The connection broke in the body. Nobody is left to read the answer. */
+export const BodyCut = createError('FST_CHUNKED_UPLOAD_BODY_CUT', 'Request body ended early', 400)
+export const BodyStalled = createError<[number]>('FST_CHUNKED_UPLOAD_STALLED', 'No data for %d ms', 408)
+/** A newer request of the same upload took over, or the upload was removed. */
+export const TakenOver = createError('FST_CHUNKED_UPLOAD_TAKEN_OVER', 'A newer request has taken over this upload', 409)
+export const ShuttingDown = createError('FST_CHUNKED_UPLOAD_SHUTTING_DOWN', 'Server is shutting down', 503)
+
+// ── Request bodies of forms ─────────────────────────────────────────────────────────────────────────────────────────
+export const FormInvalid = createError<[string]>('FST_CHUNKED_UPLOAD_FORM', 'Form is invalid: %s', 400)
+export const FormTooLarge = createError<[string]>('FST_CHUNKED_UPLOAD_FORM_TOO_LARGE', 'Form is too large: %s', 413)
+
+// ── Adapters ────────────────────────────────────────────────────────────────────────────────────────────────────────
+export const StorageFull = createError('FST_CHUNKED_UPLOAD_STORAGE_FULL', 'Storage is full', 507)
+/** Storage, metadata or locks failed; what was acknowledged stays. The cause is in `cause` and in the log. */
+export const StorageTrouble = createError('FST_CHUNKED_UPLOAD_STORAGE', 'Storage is not available', 503)

@@ -1,0 +1,34 @@
+/**
+ * Exclusion between requests, on one node or many. One lock may be held by one exclusive or by many
+ * shared holders. Waiters are served in the order in which they came.
+ */
+export interface Locks {
+  /**
+   * Resolves once the lock is held. The claim reaches every current holder at once through its `onClaim`; nobody polls.
+   * @throws {UploadBusy} when the lock was not had within `timeout` ms, or `signal` aborted
+   */
+  acquire (key: string, request: LockRequest): Promise<Lock>
+  /** Called when the plugin closes. Only for what the adapter itself opened. */
+  close?(): Promise<void>
+}
+
+/** `wait`: says nothing to the holder. `yield`: asks it to let go if it idles. `stop`: asks it to let go now. */
+export type Claim = 'wait' | 'yield' | 'stop'
+
+export interface LockRequest {
+  readonly mode: 'exclusive' | 'shared'
+  readonly claim: Claim
+  /** Milliseconds to wait; 0 takes a free lock or fails, telling nobody. */
+  readonly timeout: number
+  readonly signal?: AbortSignal
+  /**
+   * Told, while holding, that another wants the lock; or that the lock is `lost` (a lease ran out, the service is gone)
+   * and nothing may be committed any more. May be called more than once, never after `release`.
+   */
+  onClaim (claim: Exclude<Claim, 'wait'> | 'lost'): void
+}
+
+export interface Lock {
+  /** Idempotent. Never throws: a lock that cannot be given back runs out by itself. */
+  release (): Promise<void>
+}

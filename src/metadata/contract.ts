@@ -1,0 +1,58 @@
+import type { Upload, UserId } from '../upload.js'
+
+/**
+ * Where records live. Adapters store plain JSON and know no rule of uploads. Every method may throw what its
+ * service throws; the engine words it as "storage trouble" (503).
+ */
+export interface Metadata {
+  /**
+   * Stores a new record (`version` 1). With `serial: true` the adapter gives it the next small integer, counted up
+   * over all records of the store, never reused.
+   * @returns the record as stored
+   */
+  create (upload: Upload, options?: { readonly serial?: boolean }): Promise<Upload>
+  get (id: string): Promise<Upload | undefined>
+  /** The record with this small integer. */
+  getBySerial (serial: number): Promise<Upload | undefined>
+  /**
+   * Compare-and-set: replaces the stored record if its version is `upload.version - 1`, atomically, also between processes.
+   * @returns false when the stored version is another one or the record is gone; nothing is changed then
+   */
+  update (upload: Upload): Promise<boolean>
+  /** Compare-and-delete: removes the record if its version is `version`. True when it was removed. */
+  delete (id: string, version: number): Promise<boolean>
+  /** Records that match every given filter, in the order of their ids, at most `limit`, after `cursor`. */
+  list (query: ListQuery): Promise<UploadPage>
+  /** A complete upload of this checksum; which one, if there are several, is free. */
+  findByChecksum (query: ChecksumQuery): Promise<Upload | undefined>
+  /** Called when the plugin closes. Only for what the adapter itself opened. */
+  close?(): Promise<void>
+}
+
+export interface ListQuery {
+  readonly protocol?: string
+  /** null: anonymous uploads only. Left out: everybody's. */
+  readonly user?: UserId | null
+  readonly status?: Upload['status']
+  /** Unfinished uploads whose `expiresAt` is at or before this time (ms). */
+  readonly expiredBefore?: number
+  /** The `cursor` of the page before. */
+  readonly cursor?: string
+  /** 100 when left out. */
+  readonly limit?: number
+}
+
+export interface UploadPage {
+  readonly uploads: readonly Upload[]
+  /** Set while there may be more. */
+  readonly cursor?: string
+}
+
+export interface ChecksumQuery {
+  readonly algorithm: string
+  /** Lower-case hex. */
+  readonly value: string
+  readonly protocol?: string
+  /** null: anonymous uploads only. Left out: everybody's. */
+  readonly user?: UserId | null
+}

@@ -1,0 +1,69 @@
+import type { Readable } from 'node:stream'
+import type { ByteRange, CompleteUpload, JsonValue, Upload } from '../upload.js'
+
+/**
+ * Where bytes live. The engine calls under its locks: per upload either one sequential writer, or several
+ * writers of ranges that do not overlap (only with `anyOffset`). Adapters know no rule of uploads.
+ *
+ * Errors: throw what the service throws. The engine answers 507 to ENOSPC and EDQUOT, 410 to {@link StorageLost},
+ * and 503 to everything else.
+ */
+export interface Storage {
+  readonly capabilities: StorageCapabilities
+  /**
+   * Prepares the place of a new upload.
+   * @returns the adapter's first `storageState`
+   */
+  create (upload: Upload): Promise<JsonValue>
+  /**
+   * Writes the batches one after the other from byte `start`. `batches` never throws: it ends when the body ended,
+   * was cut, or must stop; the adapter then brings in what it has and returns. A batch is a list of buffers that belong
+   * to the adapter from then on. Bytes that were there before are replaced.
+   */
+  write (upload: Upload, start: number, batches: AsyncIterable<readonly Uint8Array[]>, progress: WriteProgress): Promise<void>
+  /**
+   * Makes the file whole and final: exactly `upload.size` bytes, at its last place. Idempotent: it is called again after a crash.
+   * @returns the location, in the adapter's own terms
+   */
+  finish (upload: Upload & { readonly size: number }, options: FinishOptions): Promise<string>
+  /** The bytes of `range`, of an unfinished upload too. The stream errors when the bytes are gone. */
+  read (upload: Upload, range: ByteRange): Readable
+  /** Removes all bytes and whatever else the upload occupies. Idempotent. */
+  remove (upload: Upload): Promise<void>
+  /** Fills `upload` from byte 0 with the whole of `parts`, in their order, without sending the bytes through the client. */
+  concat?(upload: Upload, parts: readonly CompleteUpload[], progress: WriteProgress): Promise<void>
+  /** Path of a local file that holds the bytes at their own offsets, for readers off the event loop. */
+  localPath?(upload: Upload): string
+  /** Called when the plugin closes. Only for what the adapter itself opened. */
+  close?(): Promise<void>
+}
+
+export interface StorageCapabilities {
+  /** Ranges may be written in any order and side by side. */
+  readonly anyOffset: boolean
+  /** Bytes: smallest chunk of a grid but the last one; 1 when there is no such rule. */
+  readonly minChunkSize: number
+  /** Bytes: largest chunk of a grid. */
+  readonly maxChunkSize: number
+  readonly maxChunks: number
+  /** Bytes: largest file. */
+  readonly maxSize: number
+}
+
+export interface WriteProgress {
+  /**
+   * Everything from `start` to `end` is stored so that it survives a kill of the process. Called in order, as often as the
+   * adapter likes, the last time before `write` resolves. `change` turns the record's newest `storageState` into the next one.
+   */
+  confirm (end: number, change?: (state: JsonValue) => JsonValue): void
+}
+
+export interface FinishOptions {
+  /** Where the host wants the file, relative to the storage's root; undefined leaves it to the adapter. */
+  readonly location?: string
+}
+
+/** Thrown by an adapter whose bytes are gone for good (a deleted file, an aborted multipart upload). */
+export class StorageLost extends Error {
+  override name = 'StorageLost'
+}

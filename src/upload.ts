@@ -1,0 +1,94 @@
+/** Who uploads: what the host's `user` option returns for a request. */
+export type UserId = string | number
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue }
+export type JsonObject = { readonly [key: string]: JsonValue }
+
+/** Bytes from `start` up to, not including, `end`, both counted from 0. */
+export type ByteRange = readonly [start: number, end: number]
+
+/** A checksum of the whole file: `value` is lower-case hex, null until it is known. */
+export interface UploadChecksum {
+  readonly algorithm: string
+  readonly value: string | null
+}
+
+/** The saved state of the running checksum: it covers the bytes from 0 to `offset`. */
+export interface ChecksumState {
+  readonly offset: number
+  /** What the hash needs to go on from `offset`, base64. */
+  readonly state: string
+}
+
+/** What every upload has, whatever its state. Times are milliseconds since 1970, sizes are bytes. */
+interface UploadFields {
+  /** Unguessable and URL-safe: letters, digits, `-` and `_`. Ids sort by time of creation. */
+  readonly id: string
+  /** The mount that owns it: a protocol sees only its own uploads. */
+  readonly protocol: string
+  /** A small, increasing integer; null unless the protocol asked for one. */
+  readonly serial: number | null
+  /** The owner; null for an anonymous upload. */
+  readonly user: UserId | null
+  /** What the client called the file. Never used as a path. */
+  readonly filename: string
+  readonly contentType: string | null
+  /** The client's own data and what the host's `onCreate` added. */
+  readonly metadata: JsonObject
+  /** What the protocol has to remember; nobody else reads it. */
+  readonly protocolState: JsonObject
+  /** Declared size in bytes; null while unknown. */
+  readonly size: number | null
+  /** What storage has confirmed: sorted, disjoint, never touching. */
+  readonly received: readonly ByteRange[]
+  /** Grid of a chunked upload in bytes, the last chunk being the rest; null without a grid. */
+  readonly chunkSize: number | null
+  readonly createdAt: number
+  readonly updatedAt: number
+  /** When an unfinished upload may be swept; null for never. */
+  readonly expiresAt: number | null
+  /** The whole-file checksum this upload keeps; null for none. */
+  readonly checksum: UploadChecksum | null
+  /** Progress of that checksum; null before the first byte. */
+  readonly checksumState: ChecksumState | null
+  /** The storage adapter's own notes. */
+  readonly storageState: JsonValue
+  /** Grows by one with each change: compare-and-set. */
+  readonly version: number
+}
+
+export interface UploadingUpload extends UploadFields {
+  readonly status: 'uploading'
+}
+
+export interface CompleteUpload extends UploadFields {
+  readonly status: 'complete'
+  readonly size: number
+  readonly completedAt: number
+  /** Where storage put the file, in the adapter's own terms (disk: a path relative to its directory). */
+  readonly location: string
+}
+
+/** The bytes are gone, the record is kept to answer "gone" instead of "unknown". */
+export interface RemovedUpload extends UploadFields {
+  readonly status: 'removed'
+  readonly removedAt: number
+  readonly reason: RemovalReason
+}
+
+/** `expired` by the sweeper, `removed` by client or host, `invalid` by a protocol rule, `lost` by the storage. */
+export type RemovalReason = 'expired' | 'removed' | 'invalid' | 'lost'
+
+/** One upload, as metadata adapters store it and hooks see it. Plain JSON. */
+export type Upload = UploadingUpload | CompleteUpload | RemovedUpload
+
+/** Contiguous bytes from 0 that storage has confirmed. */
+export function offsetOf (upload: Pick<Upload, 'received'>): number {
+  const first = upload.received[0]
+  return first !== undefined && first[0] === 0 ? first[1] : 0
+}
+
+/** True for an unfinished upload whose time is over. */
+export function isExpired (upload: Upload, now: number): boolean {
+  return upload.status === 'uploading' && upload.expiresAt !== null && upload.expiresAt <= now
+}
