@@ -1,1 +1,2 @@
-export {}
+export { newUpload } from './new-upload.js'
+export type { TestFunction } from './test-function.js'
