@@ -1,0 +1,76 @@
+import { dirname, relative, resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/**
+ * ESLint rule: inside src/, imports follow the arrows
+ *
+ *     plugin → protocols → engine → contracts ← adapters
+ *
+ * A part is a folder or a top-level file of src/; `contract` is contract.ts of any folder of adapters. Each part may
+ * import itself and what its row names; a name with `type ` in front stands for `import type` only.
+ */
+const allowed = {
+  upload: [],
+  errors: ['upload'],
+  contract: ['upload', 'errors'],
+
+  storage: ['contract', 'upload', 'errors'],
+  metadata: ['contract', 'upload', 'errors'],
+  locks: ['contract', 'upload', 'errors'],
+
+  engine: ['contract', 'upload', 'errors'],
+  http: ['upload', 'errors', 'type engine'],
+  protocols: ['engine', 'http', 'upload', 'errors'],
+
+  options: ['protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors'],
+  plugin: ['options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors'],
+  testing: ['contract', 'upload', 'errors'],
+  index: ['plugin', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors']
+}
+
+const source = fileURLToPath(new URL('../src', import.meta.url))
+
+/** The part that a file of src/ belongs to; undefined outside of src/. */
+function partOf (file) {
+  const [first, ...rest] = relative(source, file).split(sep)
+  if (first === '..') return undefined
+  if (rest.length === 0) return first.replace(/\.\w+$/, '')
+  if (rest.length === 1 && /^contract\.\w+$/.test(rest[0])) return 'contract'
+  return first
+}
+
+export default {
+  meta: {
+    type: 'problem',
+    schema: [],
+    messages: {
+      forbidden: '{{from}} must not import {{to}}; it may import: {{allowed}}',
+      unknown: '{{from}} has no row in scripts/one-way-imports.js'
+    }
+  },
+  create (context) {
+    const from = partOf(context.filename)
+    if (from === undefined) return {}
+
+    function check (node, specifier, typeOnly) {
+      if (typeof specifier?.value !== 'string' || !specifier.value.startsWith('.')) return
+      const to = partOf(resolve(dirname(context.filename), specifier.value))
+      if (to === from) return
+      const row = allowed[from]
+      if (row === undefined) {
+        context.report({ node, messageId: 'unknown', data: { from } })
+      } else if (!row.includes(to) && !(typeOnly && row.includes(`type ${to}`))) {
+        const data = { from, to: to ?? specifier.value, allowed: row.join(', ') || 'nothing' }
+        context.report({ node, messageId: 'forbidden', data })
+      }
+    }
+
+    return {
+      ImportDeclaration (node) { check(node, node.source, node.importKind === 'type') },
+      ExportNamedDeclaration (node) { check(node, node.source, node.exportKind === 'type') },
+      ExportAllDeclaration (node) { check(node, node.source, node.exportKind === 'type') },
+      ImportExpression (node) { check(node, node.source, false) },
+      TSImportType (node) { check(node, node.argument.literal ?? node.argument, true) }
+    }
+  }
+}

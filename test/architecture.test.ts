@@ -1,0 +1,115 @@
+import { fileURLToPath } from 'node:url'
+import { ESLint } from 'eslint'
+import { plugins } from 'neostandard'
+import t from 'tap'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+// The files of these tests are not there, so that rules which ask the type checker cannot look at them.
+const { disableTypeChecked } = plugins['typescript-eslint'].configs
+const eslint = new ESLint({ cwd: root, overrideConfig: [{ files: ['**/*.ts'], ...disableTypeChecked }] })
+
+async function problems (file: string, code: string): Promise<string[]> {
+  const [result] = await eslint.lintText(code + '\n', { filePath: `${root}/${file}` })
+  return result?.messages.map(({ ruleId, message }) => ruleId ?? message) ?? []
+}
+
+const forbidden: ReadonlyArray<readonly [file: string, specifier: string]> = [
+  ['src/upload.ts', './errors.js'],
+  ['src/errors.ts', './engine/upload-engine.js'],
+  ['src/storage/contract.ts', '../engine/upload-engine.js'],
+  ['src/metadata/contract.ts', './file.js'],
+  ['src/storage/disk.ts', '../engine/upload-engine.js'],
+  ['src/storage/disk.ts', '../metadata/file.js'],
+  ['src/storage/disk.ts', '../options.js'],
+  ['src/metadata/file.ts', '../storage/disk.js'],
+  ['src/locks/memory.ts', '../http/raw-body.js'],
+  ['src/engine/upload-engine.ts', '../http/raw-body.js'],
+  ['src/engine/upload-engine.ts', '../protocols/content-range.js'],
+  ['src/engine/upload-engine.ts', '../storage/disk.js'],
+  ['src/engine/upload-engine.ts', '../metadata/memory.js'],
+  ['src/engine/upload-engine.ts', '../locks/memory.js'],
+  ['src/engine/upload-engine.ts', '../options.js'],
+  ['src/engine/upload-engine.ts', '../plugin.js'],
+  ['src/engine/upload-engine.ts', '../../test/support/requires.js'],
+  ['src/http/raw-body.ts', '../engine/upload-engine.js'],
+  ['src/http/raw-body.ts', '../protocols/content-range.js'],
+  ['src/http/raw-body.ts', '../storage/disk.js'],
+  ['src/protocols/content-range.ts', '../storage/disk.js'],
+  ['src/protocols/tus/patch.ts', '../../metadata/file.js'],
+  ['src/protocols/tus/patch.ts', '../../plugin.js'],
+  ['src/protocols/content-range.ts', '../index.js'],
+  ['src/options.ts', './plugin.js'],
+  ['src/plugin.ts', './index.js'],
+  ['src/plugin.ts', './testing/index.js'],
+  ['src/testing/storage-suite.ts', '../plugin.js'],
+  ['src/testing/storage-suite.ts', '../storage/disk.js'],
+  ['src/index.ts', './testing/index.js']
+]
+
+for (const [file, specifier] of forbidden) {
+  t.test(`${file} must not import ${specifier}`, async t => {
+    for (const code of [
+      `import '${specifier}'`,
+      `export * from '${specifier}'`,
+      `export { a } from '${specifier}'`,
+      `export const a = await import('${specifier}')`
+    ]) t.ok((await problems(file, code)).includes('project/one-way-imports'), code)
+  })
+}
+
+const permitted: ReadonlyArray<readonly [file: string, specifier: string]> = [
+  ['src/index.ts', './plugin.js'],
+  ['src/plugin.ts', './protocols/content-range.js'],
+  ['src/plugin.ts', './storage/disk.js'],
+  ['src/protocols/content-range.ts', '../engine/upload-engine.js'],
+  ['src/protocols/tus/patch.ts', '../../http/raw-body.js'],
+  ['src/protocols/tus/patch.ts', './headers.js'],
+  ['src/engine/upload-engine.ts', '../storage/contract.js'],
+  ['src/engine/upload-engine.ts', './worker-url.cjs'],
+  ['src/storage/disk.ts', './contract.js'],
+  ['src/storage/disk.ts', '../errors.js'],
+  ['src/testing/storage-suite.ts', '../storage/contract.js'],
+  ['test/storage/disk.ts', '../../src/storage/disk.js']
+]
+
+for (const [file, specifier] of permitted) {
+  t.test(`${file} may import ${specifier}`, async t => {
+    t.strictSame(await problems(file, `export { a } from '${specifier}'`), [])
+  })
+}
+
+t.test('http may know the types of the engine, and nothing else of it', async t => {
+  t.strictSame(await problems('src/http/raw-body.ts', "export type { A } from '../engine/upload-engine.js'"), [])
+  t.strictSame(await problems('src/http/raw-body.ts', "import type { A } from '../engine/upload-engine.js'\nexport type B = A"), [])
+})
+
+t.test('a type import does not get around an arrow', async t => {
+  t.strictSame(await problems('src/engine/upload-engine.ts', "export type { A } from '../http/raw-body.js'"), ['project/one-way-imports'])
+  t.match(await problems('src/engine/upload-engine.ts', "export type A = import('../plugin.js').A"), {
+    length: 2, 1: 'project/one-way-imports'
+  })
+})
+
+t.test('a new part of src/ has to be given its place', async t => {
+  t.strictSame(await problems('src/reports/list.ts', "export { a } from '../upload.js'"), ['project/one-way-imports'])
+})
+
+t.test('engine and adapters know no HTTP', async t => {
+  for (const file of ['src/engine/upload-engine.ts', 'src/storage/disk.ts', 'src/metadata/file.ts', 'src/locks/memory.ts']) {
+    t.strictSame(await problems(file, "export { default } from 'fastify'"), ['no-restricted-imports'], file)
+  }
+})
+
+t.test('an entry only exports', async t => {
+  t.strictSame(await problems('src/index.ts', "export { a } from './plugin.js'\nexport type { B } from './upload.js'"), [])
+  t.strictSame(await problems('src/index.ts', 'export const a = 1'), ['no-restricted-syntax'])
+  t.strictSame(await problems('src/testing/index.ts', 'console.log(1)'), ['no-restricted-syntax'])
+})
+
+t.test('the language is kept safe: no any, no non-null assertion, no comment that silences', async t => {
+  t.strictSame(await problems('src/engine/a.ts', 'export const a = (b: any) => b'), ['@typescript-eslint/no-explicit-any'])
+  t.strictSame(await problems('src/engine/a.ts', 'export const a = (b?: string) => b!'), ['@typescript-eslint/no-non-null-assertion'])
+  t.strictSame(await problems('src/engine/a.ts', '// @ts-ignore\nexport const a = 1'), ['@typescript-eslint/ban-ts-comment'])
+  const silenced = '// eslint-disable-next-line\nexport const a = (b: any) => b'
+  t.ok((await problems('src/engine/a.ts', silenced)).includes('@typescript-eslint/no-explicit-any'))
+})
