@@ -22,7 +22,8 @@ export interface LockRequest {
   readonly timeout: number
   readonly signal?: AbortSignal
   /**
-   * Told, while holding, that another wants the lock; or that the lock is `lost` (a lease ran out, the service is gone)
+   * Told, while holding, that another wants the lock (one who asks now, or who was waiting already when this one got it; then
+   * the strongest claim of those); or that the lock is `lost` (a lease ran out, the service is gone)
    * and nothing may be committed any more. May be called more than once, never after `release`.
    */
   onClaim (claim: Exclude<Claim, 'wait'> | 'lost'): void

@@ -9,6 +9,7 @@ export interface Metadata {
    * Stores a new record (`version` 1). With `serial: true` the adapter gives it the next small integer, counted up
    * over all records of the store, never reused.
    * @returns the record as stored
+   * @throws when there is a record of this id; it stays as it is
    */
   create (upload: Upload, options?: { readonly serial?: boolean }): Promise<Upload>
   get (id: string): Promise<Upload | undefined>
@@ -21,7 +22,7 @@ export interface Metadata {
   update (upload: Upload): Promise<boolean>
   /** Compare-and-delete: removes the record if its version is `version`. True when it was removed. */
   delete (id: string, version: number): Promise<boolean>
-  /** Records that match every given filter, in the order of their ids, at most `limit`, after `cursor`. */
+  /** Records that match every given filter, in the order of their ids (of the character codes), at most `limit`, after `cursor`. */
   list (query: ListQuery): Promise<UploadPage>
   /** A complete upload of this checksum; which one, if there are several, is free. */
   findByChecksum (query: ChecksumQuery): Promise<Upload | undefined>
