@@ -1,2 +1,5 @@
 export { newUpload } from './new-upload.js'
 export type { TestFunction } from './test-function.js'
+export { storageSuite } from './storage-suite.js'
+export type { StorageUnderTest } from './storage-suite.js'
+export { StoredUpload } from './stored-upload.js'

@@ -1,0 +1,93 @@
+import { open, mkdir, rmdir } from 'node:fs/promises'
+import path from 'node:path'
+
+/** The `code` of a system error. */
+export function codeOf (error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}
+
+/**
+ * `text` as a tidy relative path with forward slashes; empty when it names the root itself.
+ * @throws {Error} naming `what` when it could lead out of the root, on any platform
+ */
+export function relativePath (text: string, what: string): string {
+  if (typeof text !== 'string' || text.includes('\0') || text.includes('\\') || text.startsWith('/') || /^[a-z]:/i.test(text)) {
+    throw new Error(`${what} ${JSON.stringify(text)} is not a relative path with forward slashes`)
+  }
+  const segments = text.split('/').filter(segment => segment !== '' && segment !== '.')
+  if (segments.includes('..')) throw new Error(`${what} ${JSON.stringify(text)} leads out of the storage's directory`)
+  return segments.join('/')
+}
+
+/** A {@link relativePath} that names a file. */
+export function relativeFile (text: string, what: string): string {
+  const file = relativePath(text, what)
+  if (file === '' || /(^|\/)\.?$/.test(text)) throw new Error(`${what} ${JSON.stringify(text)} names no file`)
+  return file
+}
+
+/** Folders of one storage: they come when a file needs them and go when the last file has gone. */
+export class Folders {
+  constructor (
+    readonly root: string,
+    /** Make new entries survive a power cut. */
+    private readonly durable: boolean
+  ) {}
+
+  absolute (file: string): string {
+    return path.join(this.root, file)
+  }
+
+  /** Runs `action`, which adds an entry for `file`, in a folder that another upload's removal may take away at any moment. */
+  async entering<T> (file: string, action: (absolute: string) => Promise<T>): Promise<T> {
+    const absolute = this.absolute(file)
+    const folder = path.dirname(absolute)
+    let created = false
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const result = await action(absolute)
+        await this.sync(file, created)
+        return result
+      } catch (error) {
+        if (codeOf(error) !== 'ENOENT' || attempt === 20) throw error
+      }
+      try {
+        await mkdir(folder, { recursive: true })
+        created = true
+      } catch (error) {
+        if (codeOf(error) !== 'ENOENT') throw error
+      }
+    }
+  }
+
+  /** With durability: puts the folder of `file` on the disk, with `ancestors` the ones above it too. */
+  async sync (file: string, ancestors = false): Promise<void> {
+    if (!this.durable) return
+    for (const folder of ancestors ? [...foldersAbove(file), ''] : [path.posix.dirname(file)]) {
+      const handle = await open(this.absolute(folder), 'r')
+      try {
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+    }
+  }
+
+  /** Removes the folders above `file` that are empty now, never the root. */
+  async prune (file: string): Promise<void> {
+    for (const folder of foldersAbove(file)) {
+      try {
+        await rmdir(this.absolute(folder))
+      } catch (error) {
+        // A folder in use stays. Any other trouble is no reason to fail either: the file itself has gone.
+        if (codeOf(error) !== 'ENOENT') return
+      }
+    }
+  }
+}
+
+/** The folders of a relative path, deepest first, without the root. */
+function foldersAbove (file: string): string[] {
+  const segments = file.split('/').slice(0, -1)
+  return segments.map((_, index) => segments.slice(0, segments.length - index).join('/'))
+}

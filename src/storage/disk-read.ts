@@ -1,0 +1,74 @@
+import fs from 'node:fs'
+import { Readable } from 'node:stream'
+import type { ByteRange } from '../upload.js'
+import { StorageLost } from './contract.js'
+import { codeOf } from './disk-paths.js'
+
+/** Bytes of one read, and what a slow reader makes us hold at most, twice. */
+const readSize = 256 * 1024
+
+/**
+ * The bytes of `range` of the first of `paths` that exists. Unlike fs.createReadStream it errors with
+ * {@link StorageLost} when the file is missing or ends too early.
+ */
+export class FileRange extends Readable {
+  readonly #paths: readonly string[]
+  readonly #end: number
+  #position: number
+  #fd: number | undefined
+  #reading = false
+  #closeAfterRead: (() => void) | undefined
+
+  constructor (paths: readonly string[], [start, end]: ByteRange) {
+    super({ highWaterMark: readSize })
+    this.#paths = paths
+    this.#position = start
+    this.#end = end
+  }
+
+  override _construct (callback: (error?: Error | null) => void): void {
+    if (this.#position >= this.#end) return callback()
+    const tryNext = (index: number): void => {
+      const path = this.#paths[index]
+      if (path === undefined) return callback(new StorageLost('The file is gone'))
+      fs.open(path, 'r', (error, fd) => {
+        if (error === null) {
+          this.#fd = fd
+          callback()
+        } else if (codeOf(error) === 'ENOENT') {
+          tryNext(index + 1)
+        } else {
+          callback(error)
+        }
+      })
+    }
+    tryNext(0)
+  }
+
+  override _read (): void {
+    const length = Math.min(readSize, this.#end - this.#position)
+    if (length <= 0 || this.#fd === undefined) {
+      this.push(null)
+      return
+    }
+    this.#reading = true
+    fs.read(this.#fd, Buffer.allocUnsafeSlow(length), 0, length, this.#position, (error, bytes, buffer) => {
+      this.#reading = false
+      if (this.#closeAfterRead !== undefined) return this.#closeAfterRead()
+      if (error !== null) return this.destroy(error)
+      if (bytes === 0) return this.destroy(new StorageLost(`The file ends at byte ${this.#position}`))
+      this.#position += bytes
+      this.push(buffer.subarray(0, bytes))
+    })
+  }
+
+  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
+    const fd = this.#fd
+    if (fd === undefined) return callback(error)
+    this.#fd = undefined
+    const close = (): void => fs.close(fd, closeError => callback(error ?? closeError))
+    // Closing under a read could hand it the next file that gets this number.
+    if (this.#reading) this.#closeAfterRead = close
+    else close()
+  }
+}

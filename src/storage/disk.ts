@@ -1,0 +1,185 @@
+import fs from 'node:fs'
+import { rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { JsonValue, Upload } from '../upload.js'
+import { StorageLost } from './contract.js'
+import type { Storage, WriteProgress } from './contract.js'
+import { finishFile, identityOf, removeMoved } from './disk-finish.js'
+import { Folders, codeOf, relativeFile, relativePath } from './disk-paths.js'
+import { FileRange } from './disk-read.js'
+import { filesAsBatches } from './disk-concat.js'
+import { writeBatches } from './disk-write.js'
+import { compileStrftime } from './strftime.js'
+
+export interface DiskStorageOptions {
+  /** Root of all files, resolved once against the working directory. Default: `.` */
+  readonly directory?: string
+  /**
+   * Folder of a new upload below `directory`: a strftime pattern filled with the time of creation in UTC, or a function.
+   * Default: `chunked_uploads/%Y/%m/%d`
+   */
+  readonly path?: string | ((upload: Upload) => string)
+  /** Ending of unfinished files. Default: `.part` */
+  readonly incompleteExt?: string
+  /** Ending of finished files that got no location of their own; may equal `incompleteExt`. Default: `.done` */
+  readonly completeExt?: string
+  /**
+   * What a confirmed byte survives. `process`: a kill of the process. `disk`: a power cut too, at the price of an fdatasync every
+   * 64 MiB and at the end of each request. Default: `process`
+   */
+  readonly durability?: 'process' | 'disk'
+  /** Permission bits of new files, less the umask. Default: `0o666` */
+  readonly mode?: number
+}
+
+/**
+ * Keeps each upload in one file of its own on a local disk, or on a network file system with POSIX rules.
+ * @throws {Error} when an option cannot work
+ */
+export function diskStorage ({
+  directory = '.',
+  path: pattern = 'chunked_uploads/%Y/%m/%d',
+  incompleteExt = '.part',
+  completeExt = '.done',
+  durability = 'process',
+  mode = 0o666
+}: DiskStorageOptions = {}): Storage {
+  const durable = durability === 'disk'
+  const folders = new Folders(path.resolve(directory), durable)
+  const folderOf = typeof pattern === 'function' ? pattern : datedFolder(pattern)
+  for (const ext of [incompleteExt, completeExt]) {
+    // The third name that a finish may need.
+    if (/[/\\]/.test(ext) || ext.includes('\0') || ext === noteExt) throw new Error(`${JSON.stringify(ext)} cannot be the ending of a file`)
+  }
+
+  const partOf = (upload: Upload): string => placeOf(upload).path + incompleteExt
+  const ownNameOf = (upload: Upload): string => placeOf(upload).path + completeExt
+  const filesOf = (upload: Upload): string[] => upload.status === 'complete'
+    ? [relativeFile(upload.location, 'location')]
+    // The second one after a crash between moving the file and writing down that it is complete.
+    : [partOf(upload), ownNameOf(upload)]
+
+  async function fill (
+    upload: Upload, start: number, batches: AsyncIterable<readonly Uint8Array[]>, progress: WriteProgress
+  ): Promise<void> {
+    const fd = await openPart(folders.absolute(partOf(upload)))
+    try {
+      await writeBatches(fd, start, batches, { confirm: end => progress.confirm(end), durable })
+    } catch (error) {
+      await close(fd).catch(() => {})
+      throw error
+    }
+    await close(fd)
+  }
+
+  return {
+    capabilities: {
+      anyOffset: true,
+      minChunkSize: 1,
+      maxChunkSize: Number.MAX_SAFE_INTEGER,
+      maxChunks: Number.MAX_SAFE_INTEGER,
+      maxSize: Number.MAX_SAFE_INTEGER
+    },
+
+    async create (upload) {
+      if (!/^[\w-]+$/.test(upload.id)) throw new Error(`Upload id ${JSON.stringify(upload.id)} has other characters than letters, digits, - and _`)
+      const place = path.posix.join(relativePath(folderOf(upload), 'path'), upload.id)
+      const file = await folders.entering(place + incompleteExt, async file => {
+        await close(await open(file, 'wx', mode))
+        return await identityOf(file)
+      })
+      return { path: place, file }
+    },
+
+    async write (upload, start, batches, progress) {
+      await fill(upload, start, batches, progress)
+    },
+
+    async finish (upload, { location }) {
+      const { path: place, file } = placeOf(upload)
+      const ownName = ownNameOf(upload)
+      const target = location === undefined ? ownName : relativeFile(location, 'location')
+      return await finishFile(folders, {
+        id: upload.id,
+        size: upload.size,
+        sources: [partOf(upload), ownName],
+        target,
+        ownName: target === ownName,
+        identity: file,
+        note: place + noteExt
+      }, durable)
+    },
+
+    read (upload, range) {
+      return new FileRange(filesOf(upload).map(file => folders.absolute(file)), range)
+    },
+
+    async remove (upload) {
+      // Never created, so nothing is here.
+      if (upload.storageState === null) return
+      const place = placeOf(upload).path
+      await removeMoved(folders, { id: upload.id, note: place + noteExt })
+      for (const file of new Set([...filesOf(upload), partOf(upload), ownNameOf(upload)])) {
+        await rm(folders.absolute(file), { force: true })
+      }
+      await folders.prune(place)
+    },
+
+    async concat (upload, parts, progress) {
+      const files = parts.map(part => ({ file: folders.absolute(relativeFile(part.location, 'location')), size: part.size }))
+      await fill(upload, 0, filesAsBatches(files), progress)
+    },
+
+    localPath (upload) {
+      return folders.absolute(upload.status === 'complete' ? relativeFile(upload.location, 'location') : partOf(upload))
+    }
+  }
+}
+
+/** Ending of the note that a finish leaves where it cannot move a file in one step. */
+const noteExt = '.location'
+
+/** @throws {Error} when the pattern is no strftime, or leads out of the directory */
+function datedFolder (pattern: string): (upload: Upload) => string {
+  const format = compileStrftime(pattern)
+  relativePath(format(0), 'path')
+  return upload => format(upload.createdAt)
+}
+
+interface Place {
+  /** Relative, without an ending. */
+  readonly path: string
+  /** Which file it is, whatever it is called. */
+  readonly file: string
+}
+
+/** Where `create` put the upload: options that changed since, or a new day, do not matter. */
+function placeOf (upload: Upload): Place {
+  const state: JsonValue = upload.storageState
+  if (state !== null && typeof state === 'object' && 'path' in state && 'file' in state) {
+    const { path: place, file } = state
+    if (typeof place === 'string' && typeof file === 'string') return { path: relativeFile(place, 'path'), file }
+  }
+  throw new Error(`Upload ${upload.id} was not created by this storage`)
+}
+
+// The callback API: a descriptor of fs/promises costs a small request several times as much.
+function open (file: string, flags: string, mode?: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.open(file, flags, mode, (error, fd) => error === null ? resolve(fd) : reject(error))
+  })
+}
+
+function close (fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.close(fd, error => error ? reject(error) : resolve())
+  })
+}
+
+async function openPart (file: string): Promise<number> {
+  try {
+    return await open(file, 'r+')
+  } catch (error) {
+    throw codeOf(error) === 'ENOENT' ? new StorageLost('The file is gone', { cause: error }) : error
+  }
+}

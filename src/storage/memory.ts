@@ -1,0 +1,115 @@
+import { Readable } from 'node:stream'
+import type { Upload } from '../upload.js'
+import { StorageLost } from './contract.js'
+import type { Storage } from './contract.js'
+import { relativeFile } from './disk-paths.js'
+
+/** Bytes of one chunk of a read stream. */
+const readSize = 64 * 1024
+
+/** Keeps all bytes in memory: for tests, and for hosts that take small files and need not keep them. */
+export function memoryStorage (): Storage {
+  const files = new Map<string, MemoryFile>()
+  const locations = new Set<string>()
+
+  function fileOf ({ id }: Upload): MemoryFile {
+    const file = files.get(id)
+    if (file === undefined) throw new StorageLost('The file is gone')
+    return file
+  }
+
+  return {
+    capabilities: {
+      anyOffset: true,
+      minChunkSize: 1,
+      maxChunkSize: Number.MAX_SAFE_INTEGER,
+      maxChunks: Number.MAX_SAFE_INTEGER,
+      maxSize: Number.MAX_SAFE_INTEGER
+    },
+
+    async create ({ id }) {
+      if (files.has(id)) throw new Error(`Upload ${id} is already there`)
+      files.set(id, new MemoryFile())
+      return null
+    },
+
+    async write (upload, start, batches, progress) {
+      let end = start
+      for await (const batch of batches) {
+        // Looked up each time: a removal in between must not be written over.
+        const file = fileOf(upload)
+        for (const bytes of batch) {
+          file.put(end, bytes)
+          end += bytes.byteLength
+        }
+        progress.confirm(end)
+      }
+      fileOf(upload)
+    },
+
+    async finish (upload, { location }) {
+      // The same rule as on disk, so that a test against memory finds what a disk would refuse.
+      const wanted = location === undefined ? upload.id : relativeFile(location, 'location')
+      const file = fileOf(upload)
+      if (file.length < upload.size) throw new StorageLost(`The file has ${file.length} of ${upload.size} bytes`)
+      file.length = upload.size
+      if (file.location === undefined) {
+        let place = wanted
+        for (let suffix = 1; locations.has(place); suffix++) place = `${wanted}-${suffix}`
+        locations.add(place)
+        file.location = place
+      }
+      return file.location
+    },
+
+    read (upload, [start, end]) {
+      return Readable.from(slices(() => fileOf(upload), start, end), { objectMode: false })
+    },
+
+    async remove (upload) {
+      const location = files.get(upload.id)?.location
+      if (location !== undefined) locations.delete(location)
+      files.delete(upload.id)
+    },
+
+    async concat (upload, parts, progress) {
+      let end = 0
+      for (const part of parts) {
+        const bytes = fileOf(part).bytes(0, part.size)
+        fileOf(upload).put(end, bytes)
+        end += bytes.byteLength
+        progress.confirm(end)
+      }
+    }
+  }
+}
+
+class MemoryFile {
+  length = 0
+  location: string | undefined
+  #buffer = Buffer.alloc(0)
+
+  put (start: number, bytes: Uint8Array): void {
+    const end = start + bytes.byteLength
+    if (end > this.#buffer.byteLength) {
+      // Doubling keeps the cost of a byte constant.
+      const grown = Buffer.alloc(Math.max(end, this.#buffer.byteLength * 2))
+      this.#buffer.copy(grown)
+      this.#buffer = grown
+    }
+    this.#buffer.set(bytes, start)
+    this.length = Math.max(this.length, end)
+  }
+
+  bytes (start: number, end: number): Buffer {
+    if (end > this.length) throw new StorageLost(`The file ends at byte ${this.length}`)
+    return this.#buffer.subarray(start, end)
+  }
+}
+
+function * slices (file: () => MemoryFile, start: number, end: number): Generator<Buffer> {
+  for (let position = start; position < end; position += readSize) {
+    // A copy, since the bytes may be replaced while the reader still holds them.
+    yield Buffer.from(file().bytes(position, Math.min(end, position + readSize)))
+  }
+}

@@ -1,0 +1,22 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import t from 'tap'
+import { diskStorage } from '../../src/storage/disk.js'
+import type { DiskStorageOptions } from '../../src/storage/disk.js'
+import { storageSuite } from '../../src/testing/storage-suite.js'
+
+const variants: Array<[string, DiskStorageOptions]> = [
+  ['with defaults', {}],
+  ['durable, without folders, the same name from first to last', { durability: 'disk', path: '', incompleteExt: '', completeExt: '' }],
+  ['durable, with a folder of its own for each upload', { durability: 'disk', path: upload => `of/${upload.id}` }]
+]
+
+for (const [name, options] of variants) {
+  t.test(name, async t => {
+    storageSuite((name, run) => t.test(name, run), async () => {
+      const directory = await mkdtemp(path.join(tmpdir(), 'disk-suite-'))
+      return { storage: diskStorage({ ...options, directory }), dispose: () => rm(directory, { recursive: true }) }
+    })
+  })
+}
