@@ -7,7 +7,9 @@ import createError from '@fastify/error'
 
 // ── Options, thrown when registering ────────────────────────────────────────────────────────────────────────────────
 export const InvalidOption = createError('FST_CHUNKED_UPLOAD_INVALID_OPTION', 'chunked-upload: option "%s" %s', 500, TypeError)
-export const NameTaken = createError('FST_CHUNKED_UPLOAD_NAME_TAKEN', 'chunked-upload: this app already has "%s"; give this registration another `name`', 500)
+export const NameTaken = createError(
+  'FST_CHUNKED_UPLOAD_NAME_TAKEN', 'chunked-upload: this app already has "%s"; give this registration another `name`', 500
+)
 
 // ── Which upload ────────────────────────────────────────────────────────────────────────────────────────────────────
 /** Unknown, malformed id, or another user's: one answer for all three. */
@@ -42,14 +44,18 @@ export class LengthMismatch extends LengthMismatchError {
   constructor (readonly actual: number, readonly expected: number) { super(actual, expected) }
 }
 
-const IncompleteError = createError<[number, number]>('FST_CHUNKED_UPLOAD_INCOMPLETE', 'Upload is incomplete: %d of %d bytes received', 409)
+const IncompleteError = createError<[number, number]>(
+  'FST_CHUNKED_UPLOAD_INCOMPLETE', 'Upload is incomplete: %d of %d bytes received', 409
+)
 /** Completion was asked for while bytes are missing. */
 export class UploadIncomplete extends IncompleteError {
   constructor (readonly received: number, readonly size: number) { super(received, size) }
 }
 
 // ── Checksums ───────────────────────────────────────────────────────────────────────────────────────────────────────
-export const ChecksumUnsupported = createError<[string]>('FST_CHUNKED_UPLOAD_CHECKSUM_ALGORITHM', 'Checksum algorithm "%s" is not supported', 400)
+export const ChecksumUnsupported = createError<[string]>(
+  'FST_CHUNKED_UPLOAD_CHECKSUM_ALGORITHM', 'Checksum algorithm "%s" is not supported', 400
+)
 export const ChecksumMismatch = createError<[string]>('FST_CHUNKED_UPLOAD_CHECKSUM', 'Checksum (%s) does not match', 400)
 
 // ── Requests that ended early ───────────────────────────────────────────────────────────────────────────────────────
