@@ -1,8 +1,8 @@
 import { constants } from 'node:fs'
-import { copyFile, link, open, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
+import { copyFile, link, open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { StorageLost } from './contract.js'
-import { codeOf, relativeFile } from './disk-paths.js'
+import { codeOf, relativeFile, removeFile } from './disk-paths.js'
 import type { Folders } from './disk-paths.js'
 
 /** Names that end in `-1`, `-2` … are tried so often, then the one with the id. */
@@ -124,9 +124,8 @@ async function reserve (folders: Folders, plan: FinishPlan): Promise<string> {
       if (codeOf(error) === 'EEXIST') continue
       throw error
     }
-    const note = folders.absolute(plan.note)
-    await writeFile(`${note}~`, place)
-    await rename(`${note}~`, note)
+    await writeFile(draftOf(folders, plan), place)
+    await rename(draftOf(folders, plan), folders.absolute(plan.note))
     await folders.sync(plan.note)
     return place
   }
@@ -149,11 +148,12 @@ async function findMoved (folders: Folders, plan: FinishPlan): Promise<string> {
 
 /** Removes what {@link finishFile} may have left on its way: a reserved or filled place, a copy, the note. */
 export async function removeMoved (folders: Folders, plan: Pick<FinishPlan, 'id' | 'note'>): Promise<void> {
+  await removeFile(draftOf(folders, plan))
   const noted = await readNote(folders, plan)
   if (noted === undefined) return
-  await rm(copyBeside(folders, noted, plan.id), { force: true })
-  await rm(folders.absolute(noted), { force: true })
-  await rm(folders.absolute(plan.note), { force: true })
+  await removeFile(copyBeside(folders, noted, plan.id))
+  await removeFile(folders.absolute(noted))
+  await removeFile(folders.absolute(plan.note))
 }
 
 async function readNote (folders: Folders, { note }: Pick<FinishPlan, 'note'>): Promise<string | undefined> {
@@ -163,6 +163,11 @@ async function readNote (folders: Folders, { note }: Pick<FinishPlan, 'note'>): 
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** A note is written here first, so that it is never half a note. */
+function draftOf (folders: Folders, { note }: Pick<FinishPlan, 'note'>): string {
+  return `${folders.absolute(note)}~`
 }
 
 function copyBeside (folders: Folders, place: string, id: string): string {

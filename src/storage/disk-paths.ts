@@ -1,9 +1,18 @@
-import { open, mkdir, rmdir } from 'node:fs/promises'
+import { open, mkdir, rmdir, unlink } from 'node:fs/promises'
 import path from 'node:path'
 
 /** The `code` of a system error. */
 export function codeOf (error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined
+}
+
+/** Removes a file that may be gone already. */
+export async function removeFile (file: string): Promise<void> {
+  try {
+    await unlink(file)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
 }
 
 /**

@@ -1,11 +1,10 @@
 import fs from 'node:fs'
-import { rm } from 'node:fs/promises'
 import path from 'node:path'
-import type { JsonValue, Upload } from '../upload.js'
+import type { Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage, WriteProgress } from './contract.js'
 import { finishFile, identityOf, removeMoved } from './disk-finish.js'
-import { Folders, codeOf, relativeFile, relativePath } from './disk-paths.js'
+import { Folders, codeOf, relativeFile, relativePath, removeFile } from './disk-paths.js'
 import { FileRange } from './disk-read.js'
 import { filesAsBatches } from './disk-concat.js'
 import { writeBatches } from './disk-write.js'
@@ -52,17 +51,17 @@ export function diskStorage ({
     if (/[/\\]/.test(ext) || ext.includes('\0') || ext === noteExt) throw new Error(`${JSON.stringify(ext)} cannot be the ending of a file`)
   }
 
-  const partOf = (upload: Upload): string => placeOf(upload).path + incompleteExt
-  const ownNameOf = (upload: Upload): string => placeOf(upload).path + completeExt
-  const filesOf = (upload: Upload): string[] => upload.status === 'complete'
-    ? [relativeFile(upload.location, 'location')]
+  const filesOf = (upload: Upload): string[] => {
+    if (upload.status === 'complete') return [relativeFile(upload.location, 'location')]
+    const { part, done } = placeOf(upload)
     // The second one after a crash between moving the file and writing down that it is complete.
-    : [partOf(upload), ownNameOf(upload)]
+    return [part, done]
+  }
 
   async function fill (
     upload: Upload, start: number, batches: AsyncIterable<readonly Uint8Array[]>, progress: WriteProgress
   ): Promise<void> {
-    const fd = await openPart(folders.absolute(partOf(upload)))
+    const fd = await openPart(folders.absolute(placeOf(upload).part))
     try {
       await writeBatches(fd, start, batches, { confirm: end => progress.confirm(end), durable })
     } catch (error) {
@@ -82,13 +81,16 @@ export function diskStorage ({
     },
 
     async create (upload) {
-      if (!/^[\w-]+$/.test(upload.id)) throw new Error(`Upload id ${JSON.stringify(upload.id)} has other characters than letters, digits, - and _`)
+      if (!/^[\w-]+$/.test(upload.id)) {
+        throw new Error(`Upload id ${JSON.stringify(upload.id)} has other characters than letters, digits, - and _`)
+      }
       const place = path.posix.join(relativePath(folderOf(upload), 'path'), upload.id)
-      const file = await folders.entering(place + incompleteExt, async file => {
+      const part = place + incompleteExt
+      const file = await folders.entering(part, async file => {
         await close(await open(file, 'wx', mode))
         return await identityOf(file)
       })
-      return { path: place, file }
+      return { part, done: place + completeExt, file }
     },
 
     async write (upload, start, batches, progress) {
@@ -96,17 +98,10 @@ export function diskStorage ({
     },
 
     async finish (upload, { location }) {
-      const { path: place, file } = placeOf(upload)
-      const ownName = ownNameOf(upload)
-      const target = location === undefined ? ownName : relativeFile(location, 'location')
+      const { part, done, note, file } = placeOf(upload)
+      const target = location === undefined ? done : relativeFile(location, 'location')
       return await finishFile(folders, {
-        id: upload.id,
-        size: upload.size,
-        sources: [partOf(upload), ownName],
-        target,
-        ownName: target === ownName,
-        identity: file,
-        note: place + noteExt
+        id: upload.id, size: upload.size, sources: [part, done], target, ownName: target === done, identity: file, note
       }, durable)
     },
 
@@ -117,12 +112,10 @@ export function diskStorage ({
     async remove (upload) {
       // Never created, so nothing is here.
       if (upload.storageState === null) return
-      const place = placeOf(upload).path
-      await removeMoved(folders, { id: upload.id, note: place + noteExt })
-      for (const file of new Set([...filesOf(upload), partOf(upload), ownNameOf(upload)])) {
-        await rm(folders.absolute(file), { force: true })
-      }
-      await folders.prune(place)
+      const { part, done, note } = placeOf(upload)
+      await removeMoved(folders, { id: upload.id, note })
+      for (const file of new Set([...filesOf(upload), part, done])) await removeFile(folders.absolute(file))
+      await folders.prune(part)
     },
 
     async concat (upload, parts, progress) {
@@ -131,7 +124,7 @@ export function diskStorage ({
     },
 
     localPath (upload) {
-      return folders.absolute(upload.status === 'complete' ? relativeFile(upload.location, 'location') : partOf(upload))
+      return folders.absolute(upload.status === 'complete' ? relativeFile(upload.location, 'location') : placeOf(upload).part)
     }
   }
 }
@@ -146,19 +139,24 @@ function datedFolder (pattern: string): (upload: Upload) => string {
   return upload => format(upload.createdAt)
 }
 
+/** Where `create` put an upload, as paths below the directory: options that changed since, or a new day, do not matter. */
 interface Place {
-  /** Relative, without an ending. */
-  readonly path: string
+  readonly part: string
+  /** The finished file, unless the host wants another location. */
+  readonly done: string
+  readonly note: string
   /** Which file it is, whatever it is called. */
   readonly file: string
 }
 
-/** Where `create` put the upload: options that changed since, or a new day, do not matter. */
 function placeOf (upload: Upload): Place {
-  const state: JsonValue = upload.storageState
-  if (state !== null && typeof state === 'object' && 'path' in state && 'file' in state) {
-    const { path: place, file } = state
-    if (typeof place === 'string' && typeof file === 'string') return { path: relativeFile(place, 'path'), file }
+  const state = upload.storageState
+  if (state !== null && typeof state === 'object' && 'part' in state && 'done' in state && 'file' in state) {
+    const { part, done, file } = state
+    if (typeof part === 'string' && typeof done === 'string' && typeof file === 'string') {
+      const note = path.posix.join(path.posix.dirname(part), upload.id + noteExt)
+      return { part: relativeFile(part, 'part'), done: relativeFile(done, 'part'), note, file }
+    }
   }
   throw new Error(`Upload ${upload.id} was not created by this storage`)
 }
