@@ -1,0 +1,172 @@
+import type { Readable } from 'node:stream'
+
+/** Bytes that are gathered before storage gets them, and that may wait while it is busy. */
+const BATCH_BYTES = 1024 * 1024
+/** A slow body is handed on after so many ms, so that it neither waits in memory nor gets lost in a crash. */
+const BATCH_DELAY = 20
+/** A body that brought nothing for so many ms lets go as soon as another request asks politely. */
+const YIELD_IDLE = 1000
+
+/**
+ * Why a body ended: `end` all of it came; `cut` the connection broke; `overflow` it is longer than allowed; `stalled` nothing came
+ * for too long; `taken` another request wants the upload; `shutdown` the server stops; `lost` the lock is gone;
+ * `abandoned` the reader stopped reading.
+ */
+export type BodyEnd = 'end' | 'cut' | 'overflow' | 'stalled' | 'taken' | 'shutdown' | 'lost' | 'abandoned'
+
+/**
+ * A request body as batches for storage. It never throws: whatever goes wrong ends it, what came until then is handed on,
+ * and {@link ended} says why. The stream itself is left paused, neither destroyed nor drained: that is up to who owns the connection.
+ */
+export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
+  /** Undefined while the body flows. */
+  ended: BodyEnd | undefined
+  /** What broke the body, for `cut`. */
+  cause: unknown
+  /** Bytes taken over so far, never more than the limit. */
+  bytes = 0
+
+  readonly #body: Readable
+  readonly #limit: number
+  #batch: Uint8Array[] = []
+  #batchBytes = 0
+  #batchDue = false
+  #deliver: (() => void) | undefined
+  #lastByteAt = performance.now()
+  #paused = false
+  readonly #stallTimer: NodeJS.Timeout | undefined
+  #batchTimer: NodeJS.Timeout | undefined
+  #batchTimerRuns = false
+  #yieldTimer: NodeJS.Timeout | undefined
+
+  /**
+   * @param limit bytes; one more ends the body as `overflow`
+   * @param stallTimeout ms without a byte that end the body as `stalled`; 0 for no such rule
+   */
+  constructor (body: Readable, { limit, stallTimeout }: { limit: number, stallTimeout: number }) {
+    this.#body = body
+    this.#limit = limit
+    if (stallTimeout > 0) this.#stallTimer = setTimeout(this.#onStall, stallTimeout).unref()
+    if (body.readableEnded) this.#end('end')
+    else if (body.destroyed) this.#end('cut')
+    else {
+      body.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onCut).on('aborted', this.#onCut).on('close', this.#onCut)
+      body.resume()
+    }
+  }
+
+  /** Ends the body now; what came so far still reaches storage. */
+  stop (why: Exclude<BodyEnd, 'end'>): void {
+    this.#end(why)
+  }
+
+  /** Another request of the same upload asks politely: a body that idles lets go, one that flows goes on until it idles. */
+  yieldWhenIdle (): void {
+    if (this.ended !== undefined) return
+    clearTimeout(this.#yieldTimer)
+    const idle = this.#paused ? 0 : performance.now() - this.#lastByteAt
+    if (idle >= YIELD_IDLE) this.#end('taken')
+    else this.#yieldTimer = setTimeout(() => { this.yieldWhenIdle() }, Math.ceil(YIELD_IDLE - idle)).unref()
+  }
+
+  [Symbol.asyncIterator] (): AsyncIterator<readonly Uint8Array[]> {
+    return {
+      next: async () => {
+        if (this.#batchBytes === 0 || !(this.#batchDue || this.#full || this.ended !== undefined)) await this.#nextBatch()
+        const batch = this.#takeBatch()
+        return batch === undefined ? { done: true, value: undefined } : { done: false, value: batch }
+      },
+      return: async () => {
+        this.#end('abandoned')
+        return { done: true, value: undefined }
+      }
+    }
+  }
+
+  get #full (): boolean {
+    return this.#batchBytes >= BATCH_BYTES
+  }
+
+  /** Resolves when a batch is due or the body has ended. */
+  async #nextBatch (): Promise<void> {
+    if (this.ended !== undefined) return
+    await new Promise<void>(resolve => { this.#deliver = resolve })
+  }
+
+  #takeBatch (): readonly Uint8Array[] | undefined {
+    if (this.#batchBytes === 0) return undefined
+    const batch = this.#batch
+    this.#batch = []
+    this.#batchBytes = 0
+    this.#batchDue = false
+    if (this.#paused && this.ended === undefined) {
+      this.#paused = false
+      this.#lastByteAt = performance.now()
+      this.#stallTimer?.refresh()
+      this.#body.resume()
+    }
+    return batch
+  }
+
+  #wake (): void {
+    const deliver = this.#deliver
+    this.#deliver = undefined
+    deliver?.()
+  }
+
+  readonly #onData = (data: Uint8Array): void => {
+    if (data.length === 0) return
+    this.#lastByteAt = performance.now()
+    this.#stallTimer?.refresh()
+    const room = this.#limit - this.bytes
+    const taken = data.length > room ? data.subarray(0, room) : data
+    if (taken.length > 0) {
+      this.#batch.push(taken)
+      this.#batchBytes += taken.length
+      this.bytes += taken.length
+    }
+    if (taken.length < data.length) this.#end('overflow')
+    else if (this.#full) {
+      if (this.#deliver !== undefined) this.#wake()
+      else {
+        this.#paused = true
+        this.#body.pause()
+      }
+    } else if (!this.#batchTimerRuns) {
+      this.#batchTimerRuns = true
+      this.#batchTimer = this.#batchTimer?.refresh() ?? setTimeout(this.#onBatchDue, BATCH_DELAY).unref()
+    }
+  }
+
+  readonly #onBatchDue = (): void => {
+    this.#batchTimerRuns = false
+    if (this.#batchBytes === 0) return
+    this.#batchDue = true
+    this.#wake()
+  }
+
+  readonly #onStall = (): void => {
+    if (this.#paused) this.#stallTimer?.refresh()
+    else this.#end('stalled')
+  }
+
+  readonly #onEnd = (): void => { this.#end('end') }
+
+  readonly #onCut = (error?: unknown): void => {
+    if (this.ended === undefined) this.cause = error
+    this.#end('cut')
+  }
+
+  #end (why: BodyEnd): void {
+    if (this.ended !== undefined) return
+    this.ended = why
+    clearTimeout(this.#stallTimer)
+    clearTimeout(this.#batchTimer)
+    clearTimeout(this.#yieldTimer)
+    const body = this.#body
+    body.off('data', this.#onData).off('end', this.#onEnd).off('aborted', this.#onCut).off('close', this.#onCut)
+    // A late error of a stream that nobody reads any more must not end the process.
+    if (!body.destroyed) body.pause()
+    this.#wake()
+  }
+}

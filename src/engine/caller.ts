@@ -1,0 +1,48 @@
+import type { JsonObject, JsonValue, Upload, UserId } from '../upload.js'
+
+/** On whose behalf the engine works: which uploads it may see, what it may store, and what the host wants to be asked. */
+export interface Caller {
+  /** The mount: uploads of other mounts are unknown to it. Null for the host itself, who sees all. */
+  readonly protocol: string | null
+  readonly user: UserId | null
+  /** Hides uploads of other users. */
+  readonly restricted: boolean
+  /** Largest file in bytes; null for no limit. */
+  readonly maxBytes: number | null
+  /** The host's hooks, bound to the request. */
+  readonly hooks: CallerHooks
+}
+
+export interface CallerHooks {
+  /** Before an upload is created: may throw to refuse, may change what will be stored. */
+  readonly onCreate?: (draft: UploadDraft) => Promise<UploadDraft>
+  /** The file is whole and at its place, the record not yet complete: may throw to refuse, may word the reply. */
+  readonly onComplete?: (upload: Upload) => Promise<CompletionReply | undefined>
+  /** Before an upload is removed on request: may throw to refuse. */
+  readonly onRemove?: (upload: Upload) => Promise<void>
+}
+
+/** How the host wants the last request answered; what is left out stays as the protocol words it. */
+export interface CompletionReply {
+  readonly statusCode?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: JsonValue
+}
+
+/** What a protocol knows of an upload before it exists. */
+export interface UploadDraft {
+  readonly filename: string
+  readonly contentType: string | null
+  readonly metadata: JsonObject
+  readonly protocolState: JsonObject
+  /** Bytes; null while unknown. */
+  readonly size: number | null
+  /** Bytes of a chunk where the protocol has a grid; null without one. */
+  readonly chunkSize: number | null
+  /** The checksum to keep: its algorithm, and its value where the client gave it beforehand. Null for none. */
+  readonly checksum: { readonly algorithm: string, readonly value: string | null } | null
+  /** ms from now until the unfinished upload expires; null for never. */
+  readonly expiresIn: number | null
+  /** True gives the upload a small integer beside its id. */
+  readonly serial: boolean
+}

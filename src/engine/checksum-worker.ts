@@ -1,0 +1,45 @@
+import { closeSync, openSync, readSync } from 'node:fs'
+import { parentPort } from 'node:worker_threads'
+import type { ChecksumState } from '../upload.js'
+import { Checksums } from './checksum.js'
+
+/** A piece of work: hash the file at `path` from `state.offset` to `to`, or the given `bytes`. */
+export interface HashTask {
+  readonly id: number
+  readonly algorithm: string
+  readonly state: ChecksumState | null
+  readonly source: { readonly path: string, readonly to: number } | { readonly bytes: Uint8Array }
+}
+
+/** The answer: the state after the last byte hashed; `code` names a failed read. */
+export type HashAnswer = { readonly id: number, readonly state: ChecksumState } | { readonly id: number, readonly error: string, readonly code?: string }
+
+const READ_BYTES = 1024 * 1024
+const checksums = new Checksums()
+
+async function hash ({ algorithm, state, source }: HashTask): Promise<ChecksumState> {
+  const running = await checksums.resume(algorithm, state)
+  if ('bytes' in source) {
+    running.update([source.bytes])
+    return running.save()
+  }
+  const file = openSync(source.path, 'r')
+  try {
+    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, source.to - running.offset)))
+    while (running.offset < source.to) {
+      const count = readSync(file, buffer, 0, Math.min(buffer.length, source.to - running.offset), running.offset)
+      if (count === 0) break
+      running.update([buffer.subarray(0, count)])
+    }
+  } finally {
+    closeSync(file)
+  }
+  return running.save()
+}
+
+parentPort?.on('message', (task: HashTask) => {
+  hash(task).then(
+    (state): HashAnswer => ({ id: task.id, state }),
+    (error: NodeJS.ErrnoException): HashAnswer => ({ id: task.id, error: error.message, ...error.code !== undefined && { code: error.code } })
+  ).then(answer => parentPort?.postMessage(answer), () => {})
+})

@@ -1,0 +1,53 @@
+import { ShuttingDown } from '../errors.js'
+import type { Claim, Locks } from '../locks/contract.js'
+import { adapterError } from './records.js'
+
+/** What a holder hears of others who want its lock. */
+export type HolderClaim = Exclude<Claim, 'wait'> | 'lost'
+
+export interface HoldRequest {
+  readonly mode: 'exclusive' | 'shared'
+  readonly claim: Claim
+  /** ms */
+  readonly timeout: number
+}
+
+/** The locks that one operation holds. A claim that comes before somebody listens is kept for him. */
+export class Hold {
+  #listener: ((claim: HolderClaim) => void) | undefined
+  #claim: HolderClaim | undefined
+
+  /** True once the lock was lost: nothing may be committed any more. */
+  get lost (): boolean {
+    return this.#claim === 'lost'
+  }
+
+  listen (listener: (claim: HolderClaim) => void): void {
+    this.#listener = listener
+    if (this.#claim !== undefined) listener(this.#claim)
+  }
+
+  readonly onClaim = (claim: HolderClaim): void => {
+    if (RANK[claim] > (this.#claim === undefined ? 0 : RANK[this.#claim])) this.#claim = claim
+    this.#listener?.(claim)
+  }
+}
+
+const RANK: Readonly<Record<HolderClaim, number>> = { yield: 1, stop: 2, lost: 3 }
+
+/**
+ * Runs `work` while holding the lock of `key`.
+ * @throws {UploadBusy} when it was not to be had in time
+ */
+export async function holding<T> (
+  locks: Locks, key: string, request: HoldRequest, hold: Hold, signal: AbortSignal, work: () => Promise<T>
+): Promise<T> {
+  const lock = await locks.acquire(key, { ...request, signal, onClaim: hold.onClaim }).catch((cause: unknown) => {
+    throw signal.aborted ? new ShuttingDown() : adapterError(cause)
+  })
+  try {
+    return await work()
+  } finally {
+    await lock.release()
+  }
+}

@@ -1,0 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { StorageFull, StorageTrouble, UploadBusy, UploadGone, UploadNotFound } from '../errors.js'
+import type { Metadata } from '../metadata/contract.js'
+import { StorageLost } from '../storage/contract.js'
+import type { Upload } from '../upload.js'
+import type { Caller } from './caller.js'
+
+/** Compare-and-set attempts before a record counts as contested without end. */
+const UPDATE_ATTEMPTS = 100
+
+/** Ids come from URLs: anything else is unknown without asking the store. */
+const ID = /^[A-Za-z0-9_-]{1,64}$/
+
+/** Reads and changes records, for callers who may see them. */
+export class Records {
+  readonly #metadata: Metadata
+
+  constructor (metadata: Metadata) {
+    this.#metadata = metadata
+  }
+
+  /**
+   * The record, if the caller may know of it.
+   * @throws {UploadNotFound} unknown, malformed, of another mount or of another user: one answer for all
+   */
+  async get (caller: Caller, id: string): Promise<Upload> {
+    const upload = ID.test(id) ? await this.#asked(() => this.#metadata.get(id)) : undefined
+    if (upload === undefined || !mayKnow(caller, upload)) throw new UploadNotFound()
+    return upload
+  }
+
+  /** As {@link get}, by the small integer. */
+  async getBySerial (caller: Caller, serial: number): Promise<Upload> {
+    const upload = Number.isSafeInteger(serial) && serial > 0 ? await this.#asked(() => this.#metadata.getBySerial(serial)) : undefined
+    if (upload === undefined || !mayKnow(caller, upload)) throw new UploadNotFound()
+    return upload
+  }
+
+  async create (upload: Upload, serial: boolean): Promise<Upload> {
+    return await this.#asked(() => this.#metadata.create(upload, { serial }))
+  }
+
+  /**
+   * Applies `change` to the newest record until no other writer comes in between. `change` may run several times and throws to give up.
+   * @param known the record as last seen, to save a read
+   * @throws {UploadNotFound} the record is gone
+   */
+  async update (id: string, change: (upload: Upload) => Upload, known?: Upload): Promise<Upload> {
+    let current = known
+    for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
+      current ??= await this.#asked(() => this.#metadata.get(id))
+      if (current === undefined) throw new UploadNotFound()
+      const next = { ...change(current), version: current.version + 1, updatedAt: Date.now() }
+      if (await this.#asked(() => this.#metadata.update(next))) return next
+      current = undefined
+      if (attempt > 3) await sleep(Math.random() * attempt)
+    }
+    throw new UploadBusy()
+  }
+
+  /** Removes the record, whatever its version. */
+  async delete (id: string): Promise<void> {
+    for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
+      const current = await this.#asked(() => this.#metadata.get(id))
+      if (current === undefined || await this.#asked(() => this.#metadata.delete(id, current.version))) return
+    }
+    throw new UploadBusy()
+  }
+
+  async #asked<T> (question: () => Promise<T>): Promise<T> {
+    try {
+      return await question()
+    } catch (cause) {
+      throw adapterError(cause)
+    }
+  }
+}
+
+export function mayKnow (caller: Caller, upload: Upload): boolean {
+  return (caller.protocol === null || caller.protocol === upload.protocol) &&
+    (!caller.restricted || upload.user === null || upload.user === caller.user)
+}
+
+/** What a failure of an adapter means to a client; errors that already have a status stay as they are. */
+export function adapterError (cause: unknown): unknown {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (typeof code === 'string' && code.startsWith('FST_CHUNKED_UPLOAD_')) return cause
+  if (cause instanceof StorageLost) return new UploadGone({ cause })
+  return code === 'ENOSPC' || code === 'EDQUOT' ? new StorageFull({ cause }) : new StorageTrouble({ cause })
+}
