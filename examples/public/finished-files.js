@@ -1,0 +1,55 @@
+import { formatDate, formatSize } from './format.js'
+import { request } from './request.js'
+
+/** The list of finished files: download, checksum, delete. */
+export class FinishedFiles {
+  #list
+  #template
+  #known = null
+
+  constructor (list, template) {
+    this.#list = list
+    this.#template = template
+  }
+
+  /** Asks the server and shows the list again. Files that have just come are marked. */
+  async refresh () {
+    const files = await request('GET', '/files')
+    this.#list.replaceChildren(...files.map(file => this.#row(file)))
+    document.getElementById('files-empty').hidden = files.length > 0
+    document.getElementById('files-count').textContent = files.length > 0 ? `(${files.length})` : ''
+    this.#known = new Set(files.map(({ id }) => id))
+  }
+
+  #row ({ id, filename, size, completedAt, checksum }) {
+    const row = this.#template.content.firstElementChild.cloneNode(true)
+    const part = selector => row.querySelector(selector)
+    part('.name').textContent = filename
+    part('.size').textContent = formatSize(size)
+    part('time').textContent = formatDate(completedAt)
+    part('time').dateTime = new Date(completedAt).toISOString()
+    if (checksum) part('.checksum').textContent = `${checksum.algorithm} ${checksum.value}`
+    else part('.checksum').remove()
+    part('.download').href = `/files/${encodeURIComponent(id)}`
+    part('.download').setAttribute('aria-label', `Download ${filename}`)
+    part('.delete').setAttribute('aria-label', `Delete ${filename}`)
+    part('.delete').addEventListener('click', () => this.#delete(id, filename))
+    if (this.#known !== null && !this.#known.has(id)) row.classList.add('new')
+    return row
+  }
+
+  async #delete (id, filename) {
+    const dialog = document.getElementById('confirm')
+    document.getElementById('confirm-name').textContent = filename
+    dialog.returnValue = 'no'
+    dialog.showModal()
+    await new Promise(resolve => dialog.addEventListener('close', resolve, { once: true }))
+    if (dialog.returnValue !== 'yes') return
+    try {
+      await request('DELETE', `/files/${encodeURIComponent(id)}`)
+    } finally {
+      await this.refresh()
+      document.getElementById('files-title').focus()
+    }
+  }
+}

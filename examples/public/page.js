@@ -1,0 +1,126 @@
+import { chosenFiles, droppedFiles, reopen } from './file-access.js'
+import { FinishedFiles } from './finished-files.js'
+import { ContentRange } from './protocols/content-range.js'
+import { Slots } from './slots.js'
+import { fingerprint, Store } from './store.js'
+import { Upload } from './upload.js'
+import { UploadRow } from './upload-row.js'
+
+const AT_ONCE = 3
+
+const byId = id => document.getElementById(id)
+const store = new Store()
+const engine = { protocol: new ContentRange('/uploads/'), store, slots: new Slots(AT_ONCE) }
+const finished = new FinishedFiles(byId('files'), byId('file-template'))
+/** By fingerprint, in the order of the list. */
+const uploads = new Map()
+
+function notice (text) {
+  byId('notice').textContent = text
+  byId('notice').hidden = text === ''
+}
+
+function list (upload) {
+  uploads.set(upload.key, upload)
+  const row = new UploadRow(upload, byId('upload-template'), {
+    onResume: () => resume(upload),
+    onCancel: () => upload.cancel()
+  })
+  byId('uploads').append(row.element)
+  byId('uploads-section').hidden = false
+
+  upload.addEventListener('change', () => {
+    if (upload.state !== 'done' && upload.state !== 'cancelled') return
+    if (uploads.get(upload.key) !== upload) return
+    uploads.delete(upload.key)
+    if (row.element.contains(document.activeElement)) byId('choose').focus()
+    row.element.remove()
+    byId('uploads-section').hidden = uploads.size === 0
+    byId('news').textContent = upload.state === 'done' ? `${upload.name} is uploaded.` : `${upload.name} is cancelled.`
+    if (upload.state === 'done') showFinished()
+  })
+}
+
+/** Files from a drop or a picker: new ones start, those that were interrupted go on. */
+function add (files) {
+  for (const { file, handle } of files) {
+    let upload = uploads.get(fingerprint(file))
+    if (upload === undefined) {
+      upload = new Upload(file, engine)
+      list(upload)
+    }
+    if (upload.file === null) upload.attach(file, handle)
+    upload.start()
+  }
+}
+
+/** The resume button of an upload whose file this page does not hold any more. */
+async function resume (upload) {
+  if (upload.handle !== null) {
+    const file = await reopen(upload.handle, { ask: true })
+    if (file !== null && fingerprint(file) === upload.key) return add([{ file, handle: upload.handle }])
+    notice(`${upload.name} was moved or changed, or may not be read. Drop it on this page to go on.`)
+    return
+  }
+  await choose({ multiple: false, expected: upload })
+}
+
+async function choose ({ multiple, expected }) {
+  try {
+    const files = await chosenFiles(byId('input'), { multiple })
+    if (expected && files.length > 0 && fingerprint(files[0].file) !== expected.key) {
+      notice(`That is not the ${expected.name} that was begun: size or date differ. It is sent as a new file.`)
+    }
+    add(files)
+  } catch (error) {
+    notice(error.message)
+  }
+}
+
+async function showFinished () {
+  try {
+    await finished.refresh()
+  } catch (error) {
+    notice(error.message)
+  }
+}
+
+async function showInterrupted () {
+  for (const entry of await store.all()) {
+    const upload = new Upload(entry, engine)
+    if (await upload.check() || uploads.has(upload.key)) continue
+    list(upload)
+    if (upload.handle === null || upload.paused) continue
+    const file = await reopen(upload.handle, { ask: false })
+    if (file !== null && fingerprint(file) === upload.key) add([{ file, handle: upload.handle }])
+  }
+}
+
+byId('choose').addEventListener('click', () => {
+  notice('')
+  choose({ multiple: true })
+})
+byId('input').addEventListener('change', ({ target }) => {
+  add([...target.files].map(file => ({ file, handle: null })))
+  target.value = ''
+})
+
+const dragging = on => document.body.classList.toggle('dragging', on)
+const hasFiles = event => event.dataTransfer.types.includes('Files')
+document.addEventListener('dragover', event => {
+  if (!hasFiles(event)) return
+  event.preventDefault()
+  dragging(true)
+})
+// With a relatedTarget the pointer only went from one element of the page to another.
+document.addEventListener('dragleave', event => event.relatedTarget === null && dragging(false))
+document.addEventListener('drop', async event => {
+  if (!hasFiles(event)) return
+  event.preventDefault()
+  dragging(false)
+  const { folders, files } = droppedFiles(event.dataTransfer)
+  notice(folders === 0 ? '' : 'Folders cannot be uploaded: drop the files in them.')
+  add(await files)
+})
+
+await Promise.all([showFinished(), showInterrupted()])

@@ -1,0 +1,80 @@
+import { Refused, request } from '../request.js'
+
+/**
+ * The plugin's default protocol: PUT with Content-Range for each chunk, POST with the file's MD5 at the end.
+ * Every protocol of the page has these methods and this `checksum`.
+ */
+export class ContentRange {
+  checksum = 'md5'
+  #base
+
+  /** `base`: where the plugin is mounted, with a final slash. */
+  constructor (base = '/uploads/') {
+    this.#base = base
+  }
+
+  /** Starts an upload with the bytes from 0 to `end`. */
+  async create (file, end, options) {
+    if (file.size === 0) throw new Refused(400, { detail: 'This file is empty: there is nothing to send.' })
+    const { id, offset } = await this.#put(this.#base, file, 0, end, {
+      ...options,
+      headers: { 'Content-Disposition': `attachment; filename*=UTF-8''${encodeExtended(file.name)}` }
+    })
+    return { id, offset }
+  }
+
+  /** Sends the bytes from `start` to `end`; resolves with the new offset. */
+  async append (id, file, start, end, options) {
+    const { offset } = await this.#put(this.#url(id), file, start, end, options)
+    return offset
+  }
+
+  /** How far the server is; null when it does not have this upload (any more). */
+  async find (id, options) {
+    try {
+      const { offset, status, expires } = await request('GET', this.#url(id), options)
+      if (status === 2) return { offset, complete: true }
+      return expires !== null && Date.parse(expires) <= Date.now() ? null : { offset, complete: false }
+    } catch (error) {
+      if (error instanceof Refused && (error.status === 404 || error.status === 410)) return null
+      throw error
+    }
+  }
+
+  /** All bytes are there: asks the server to compare the checksum and keep the file. */
+  async complete (id, checksum, options) {
+    await request('POST', this.#url(id), {
+      ...options,
+      body: JSON.stringify({ md5: checksum }),
+      headers: { 'Content-Type': 'application/json' }
+    })
+  }
+
+  /** Throws the upload away. */
+  async remove (id, options) {
+    await request('DELETE', this.#url(id), options)
+  }
+
+  #url (id) {
+    return `${this.#base}${encodeURIComponent(id)}`
+  }
+
+  #put (url, file, start, end, { headers, ...options }) {
+    return request('PUT', url, {
+      ...options,
+      body: file.slice(start, end),
+      headers: {
+        ...headers,
+        // Never file.type: a form or a JSON file would be taken for the request's own form or JSON.
+        'Content-Type': 'application/octet-stream',
+        'Content-Range': `bytes ${start}-${end - 1}/${file.size}`
+      }
+    })
+  }
+}
+
+/** RFC 5987, section 3.2.1: percent-encoded UTF-8, and `encodeURIComponent` leaves four characters too many. */
+function encodeExtended (text) {
+  const whole = text.replace(/\p{Surrogate}/gu, '\ufffd')
+  return encodeURIComponent(whole).replace(/['()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+}
