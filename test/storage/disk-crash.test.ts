@@ -6,8 +6,8 @@ import path from 'node:path'
 import t from 'tap'
 import { diskStorage } from '../../src/storage/disk.js'
 import { StoredUpload } from '../../src/testing/stored-upload.js'
-import { withFailingFs } from './fixtures/failing-fs.js'
-import type { ChangingCall } from './fixtures/failing-fs.js'
+import { withFailingFs } from '../support/storage/failing-fs.js'
+import type { ChangingCall } from '../support/storage/failing-fs.js'
 
 const fail = (code: string): never => { throw Object.assign(new Error(code), { code }) }
 

@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { diskStorage } from '../../src/storage/disk.js'
-import { patternAt } from './fixtures/pattern.js'
+import { patternAt } from '../support/storage/pattern.js'
 
-const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}.ts`, import.meta.url))
+const fixture = (name: string): string => fileURLToPath(new URL(`../support/storage/${name}.ts`, import.meta.url))
 const tsx = fileURLToPath(import.meta.resolve('tsx'))
 // The runner's own loader has no business in the child.
 const env = { PATH: process.env.PATH }
