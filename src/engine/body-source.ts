@@ -32,9 +32,10 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   #batchBytes = 0
   #batchDue = false
   #deliver: (() => void) | undefined
+  #begin: ((begun: boolean) => void) | undefined
   #lastByteAt = performance.now()
   #paused = false
-  readonly #stallTimer: NodeJS.Timeout | undefined
+  #stallTimer: NodeJS.Timeout | undefined
   #batchTimer: NodeJS.Timeout | undefined
   #batchTimerRuns = false
   #yieldTimer: NodeJS.Timeout | undefined
@@ -46,16 +47,25 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   constructor (body: Readable, { limit, stallTimeout }: { limit: number, stallTimeout: number }) {
     this.#body = body
     this.#limit = limit
-    if (stallTimeout > 0) this.#stallTimer = setTimeout(this.#onStall, stallTimeout).unref()
+    // Stays to the end of the stream: a late error of one that nobody reads any more must not end the process.
+    body.on('error', this.#onCut)
     if (body.readableEnded) this.#end('end')
-    else if (body.destroyed) this.#end('cut')
+    else if (body.destroyed) this.#onCut(body.errored ?? undefined)
     else {
-      body.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onCut).on('aborted', this.#onCut).on('close', this.#onCut)
+      if (stallTimeout > 0) this.#stallTimer = setTimeout(this.#onStall, stallTimeout).unref()
+      body.on('data', this.#onData).on('end', this.#onEnd).on('aborted', this.#onAborted).on('close', this.#onCut)
       body.resume()
     }
   }
 
-  /** Ends the body now; what came so far still reaches storage. */
+  /** True as soon as a byte has come, false when the body ended without one. */
+  async begins (): Promise<boolean> {
+    if (this.bytes > 0) return true
+    if (this.ended !== undefined) return false
+    return await new Promise<boolean>(resolve => { this.#begin = resolve })
+  }
+
+  /** Ends the body now. What came so far still reaches storage, unless the lock is `lost` or the reader gone (`abandoned`). */
   stop (why: Exclude<BodyEnd, 'end'>): void {
     this.#end(why)
   }
@@ -124,6 +134,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
       this.#batch.push(taken)
       this.#batchBytes += taken.length
       this.bytes += taken.length
+      this.#tellBegin(true)
     }
     if (taken.length < data.length) this.#end('overflow')
     else if (this.#full) {
@@ -153,8 +164,18 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   readonly #onEnd = (): void => { this.#end('end') }
 
   readonly #onCut = (error?: unknown): void => {
-    if (this.ended === undefined) this.cause = error
+    // The error itself comes only after 'aborted'.
+    if (this.ended === undefined || this.ended === 'cut') this.cause ??= error
     this.#end('cut')
+  }
+
+  /** HTTP/1 and HTTP/2 tell of a broken connection by this event first; on HTTP/2 an ordinary 'end' follows. */
+  readonly #onAborted = (): void => { this.#end('cut') }
+
+  #tellBegin (begun: boolean): void {
+    const begin = this.#begin
+    this.#begin = undefined
+    begin?.(begun)
   }
 
   #end (why: BodyEnd): void {
@@ -163,10 +184,13 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     clearTimeout(this.#stallTimer)
     clearTimeout(this.#batchTimer)
     clearTimeout(this.#yieldTimer)
-    const body = this.#body
-    body.off('data', this.#onData).off('end', this.#onEnd).off('aborted', this.#onCut).off('close', this.#onCut)
-    // A late error of a stream that nobody reads any more must not end the process.
-    if (!body.destroyed) body.pause()
+    this.#body.off('data', this.#onData).off('end', this.#onEnd).off('aborted', this.#onAborted).off('close', this.#onCut)
+    if (why !== 'end' && !this.#body.destroyed) this.#body.pause()
+    if (why === 'lost' || why === 'abandoned') {
+      this.#batch = []
+      this.#batchBytes = 0
+    }
+    this.#tellBegin(false)
     this.#wake()
   }
 }

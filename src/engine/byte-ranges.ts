@@ -39,3 +39,17 @@ export function missingRanges (ranges: readonly ByteRange[], size: number): Byte
 export function countBytes (ranges: readonly ByteRange[]): number {
   return ranges.reduce((sum, [start, end]) => sum + end - start, 0)
 }
+
+/** Where the gap that has byte `position` ends, Infinity behind the last range; undefined when the byte is in `ranges`. */
+export function gapAt (ranges: readonly ByteRange[], position: number): number | undefined {
+  for (const [start, end] of ranges) {
+    if (position < start) return start
+    if (position < end) return undefined
+  }
+  return Infinity
+}
+
+/** True when `ranges` have at least one byte of `wanted`. */
+export function overlaps (ranges: readonly ByteRange[], [start, end]: ByteRange): boolean {
+  return ranges.some(range => range[0] < end && start < range[1])
+}

@@ -1,11 +1,10 @@
-import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Storage } from '../storage/contract.js'
 import { StorageLost } from '../storage/contract.js'
 import type { ChecksumState, Upload } from '../upload.js'
 import type { Checksums } from './checksum.js'
 import type { HashAnswer, HashTask } from './checksum-worker.js'
-import { moduleUrl } from './module-url.js'
+import workerUrl from './worker-url.cjs'
 
 /** Bytes a single task of the worker reads: uploads that wait take turns after so many. */
 const SLICE_BYTES = 64 * 1024 * 1024
@@ -36,13 +35,16 @@ export class ChecksumReader {
    */
   async advance (upload: Upload, algorithm: string, from: ChecksumState | null, to: number, signal?: AbortSignal): Promise<ChecksumState> {
     let state = (await this.#checksums.resume(algorithm, from)).save()
-    const path = this.#storage.localPath?.(upload)
+    let path = this.#storage.localPath?.(upload)
     while (state.offset < to && signal?.aborted !== true) {
       const end = Math.min(to, state.offset + SLICE_BYTES)
       const next = path !== undefined && end - state.offset > INLINE_BYTES && !this.#broken
         ? await this.#hash({ algorithm, state, source: { path, to: end } })
         : await this.#stream(upload, algorithm, state, end)
-      if (next === undefined) continue
+      if (next === undefined) {
+        path = undefined
+        continue
+      }
       if (next.offset === state.offset) throw new StorageLost(`upload ${upload.id} ends at byte ${next.offset}, expected ${to}`)
       state = next
     }
@@ -71,9 +73,13 @@ export class ChecksumReader {
     return state
   }
 
-  /** Undefined when there is no worker to be had: a host may be bundled without its file. The caller then hashes here. */
+  /**
+   * Undefined when it cannot be done this way: there is no worker to be had, as a host may be bundled without its file, or the file is
+   * not at its path, as a finish that crashed may have moved it on. The caller then reads through the storage.
+   */
   async #hash (task: Omit<HashTask, 'id'>): Promise<ChecksumState | undefined> {
     const worker = this.#worker ?? this.#start()
+    if (worker === undefined) return undefined
     const id = ++this.#tasks
     const answer = await new Promise<HashAnswer>(resolve => {
       this.#waiting.set(id, resolve)
@@ -81,13 +87,19 @@ export class ChecksumReader {
       worker.postMessage({ id, ...task } satisfies HashTask)
     })
     if ('state' in answer) return answer.state
-    if (answer.code === 'ENOENT') throw new StorageLost(answer.error)
-    if (!this.#broken) throw Object.assign(new Error(answer.error), answer.code !== undefined && { code: answer.code })
-    return undefined
+    if (answer.code === 'ENOENT' || this.#broken) return undefined
+    throw Object.assign(new Error(answer.error), answer.code !== undefined && { code: answer.code })
   }
 
-  #start (): Worker {
-    const worker = new Worker(new URL(`./checksum-worker${extname(moduleUrl)}`, moduleUrl))
+  #start (): Worker | undefined {
+    if (this.#broken) return undefined
+    let worker: Worker
+    try {
+      worker = new Worker(workerUrl('checksum-worker'))
+    } catch {
+      this.#broken = true
+      return undefined
+    }
     worker.unref()
     worker.on('message', (answer: HashAnswer) => {
       const resolve = this.#waiting.get(answer.id)
@@ -95,11 +107,13 @@ export class ChecksumReader {
       if (this.#waiting.size === 0) worker.unref()
       resolve?.(answer)
     })
-    worker.on('error', error => {
+    const onGone = (reason: string): void => {
       this.#broken = true
       this.#worker = undefined
-      this.#failWaiting(error.message)
-    })
+      this.#failWaiting(reason)
+    }
+    worker.on('error', error => { onGone(error.message) })
+    worker.on('exit', code => { onGone(`exit ${code}`) })
     this.#worker = worker
     return worker
   }

@@ -12,7 +12,9 @@ export interface HashTask {
 }
 
 /** The answer: the state after the last byte hashed; `code` names a failed read. */
-export type HashAnswer = { readonly id: number, readonly state: ChecksumState } | { readonly id: number, readonly error: string, readonly code?: string }
+export type HashAnswer =
+  | { readonly id: number, readonly state: ChecksumState }
+  | { readonly id: number, readonly error: string, readonly code?: string }
 
 const READ_BYTES = 1024 * 1024
 const checksums = new Checksums()
@@ -40,6 +42,6 @@ async function hash ({ algorithm, state, source }: HashTask): Promise<ChecksumSt
 parentPort?.on('message', (task: HashTask) => {
   hash(task).then(
     (state): HashAnswer => ({ id: task.id, state }),
-    (error: NodeJS.ErrnoException): HashAnswer => ({ id: task.id, error: error.message, ...error.code !== undefined && { code: error.code } })
+    ({ message, code }: NodeJS.ErrnoException): HashAnswer => ({ id: task.id, error: message, ...code !== undefined && { code } })
   ).then(answer => parentPort?.postMessage(answer), () => {})
 })

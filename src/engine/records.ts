@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { StorageFull, StorageTrouble, UploadBusy, UploadGone, UploadNotFound } from '../errors.js'
+import { StorageFull, StorageTrouble, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound } from '../errors.js'
 import type { Metadata } from '../metadata/contract.js'
 import { StorageLost } from '../storage/contract.js'
-import type { Upload } from '../upload.js'
+import { type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import type { Caller } from './caller.js'
 
 /** Compare-and-set attempts before a record counts as contested without end. */
@@ -10,6 +10,10 @@ const UPDATE_ATTEMPTS = 100
 
 /** Ids come from URLs: anything else is unknown without asking the store. */
 const ID = /^[A-Za-z0-9_-]{1,64}$/
+
+export function isUploadId (id: string): boolean {
+  return ID.test(id)
+}
 
 /** Reads and changes records, for callers who may see them. */
 export class Records {
@@ -24,20 +28,20 @@ export class Records {
    * @throws {UploadNotFound} unknown, malformed, of another mount or of another user: one answer for all
    */
   async get (caller: Caller, id: string): Promise<Upload> {
-    const upload = ID.test(id) ? await this.#asked(() => this.#metadata.get(id)) : undefined
+    const upload = isUploadId(id) ? await asked(() => this.#metadata.get(id)) : undefined
     if (upload === undefined || !mayKnow(caller, upload)) throw new UploadNotFound()
     return upload
   }
 
   /** As {@link get}, by the small integer. */
   async getBySerial (caller: Caller, serial: number): Promise<Upload> {
-    const upload = Number.isSafeInteger(serial) && serial > 0 ? await this.#asked(() => this.#metadata.getBySerial(serial)) : undefined
+    const upload = Number.isSafeInteger(serial) && serial > 0 ? await asked(() => this.#metadata.getBySerial(serial)) : undefined
     if (upload === undefined || !mayKnow(caller, upload)) throw new UploadNotFound()
     return upload
   }
 
   async create (upload: Upload, serial: boolean): Promise<Upload> {
-    return await this.#asked(() => this.#metadata.create(upload, { serial }))
+    return await asked(() => this.#metadata.create(upload, { serial }))
   }
 
   /**
@@ -48,10 +52,10 @@ export class Records {
   async update (id: string, change: (upload: Upload) => Upload, known?: Upload): Promise<Upload> {
     let current = known
     for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
-      current ??= await this.#asked(() => this.#metadata.get(id))
+      current ??= await asked(() => this.#metadata.get(id))
       if (current === undefined) throw new UploadNotFound()
       const next = { ...change(current), version: current.version + 1, updatedAt: Date.now() }
-      if (await this.#asked(() => this.#metadata.update(next))) return next
+      if (await asked(() => this.#metadata.update(next))) return next
       current = undefined
       if (attempt > 3) await sleep(Math.random() * attempt)
     }
@@ -61,18 +65,10 @@ export class Records {
   /** Removes the record, whatever its version. */
   async delete (id: string): Promise<void> {
     for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
-      const current = await this.#asked(() => this.#metadata.get(id))
-      if (current === undefined || await this.#asked(() => this.#metadata.delete(id, current.version))) return
+      const current = await asked(() => this.#metadata.get(id))
+      if (current === undefined || await asked(() => this.#metadata.delete(id, current.version))) return
     }
     throw new UploadBusy()
-  }
-
-  async #asked<T> (question: () => Promise<T>): Promise<T> {
-    try {
-      return await question()
-    } catch (cause) {
-      throw adapterError(cause)
-    }
   }
 }
 
@@ -87,4 +83,29 @@ export function adapterError (cause: unknown): unknown {
   if (typeof code === 'string' && code.startsWith('FST_CHUNKED_UPLOAD_')) return cause
   if (cause instanceof StorageLost) return new UploadGone({ cause })
   return code === 'ENOSPC' || code === 'EDQUOT' ? new StorageFull({ cause }) : new StorageTrouble({ cause })
+}
+
+/** Asks an adapter, and says of a failure what it means to a client. */
+export async function asked<T> (question: () => Promise<T>): Promise<T> {
+  try {
+    return await question()
+  } catch (cause) {
+    throw adapterError(cause)
+  }
+}
+
+/**
+ * @param late true where expiry no longer counts, as the bytes were there in time
+ * @throws {UploadComplete} {@link UploadExpired} {@link UploadGone}
+ */
+export function assertUploading (upload: Upload, late = false): asserts upload is UploadingUpload {
+  if (upload.status === 'complete') throw new UploadComplete()
+  if (upload.status === 'removed') throw upload.reason === 'expired' ? new UploadExpired() : new UploadGone()
+  if (!late && isExpired(upload, Date.now())) throw new UploadExpired()
+}
+
+/** The record as one that is being uploaded, whether or not its time is over. @throws as {@link assertUploading} */
+export function asUploading (upload: Upload): UploadingUpload {
+  assertUploading(upload, true)
+  return upload
 }

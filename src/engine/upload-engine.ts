@@ -1,24 +1,30 @@
+import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import {
-  ChecksumMismatch, ChecksumUnsupported, ChunkSizeRefused, ShuttingDown, SizeLimitExceeded, TooManyUploads, UploadComplete, UploadExpired,
-  UploadGone, UploadIncomplete
+  BodyCut, OffsetMismatch, SizeConflict, StorageTrouble, TakenOver, TooManyUploads
 } from '../errors.js'
 import type { Locks } from '../locks/contract.js'
 import type { ListQuery, Metadata } from '../metadata/contract.js'
 import type { Storage } from '../storage/contract.js'
 import {
-  type ByteRange, type CompleteUpload, type RemovalReason, type Upload, type UploadingUpload, isExpired, offsetOf
+  type ByteRange, type CompleteUpload, type JsonValue, type RemovalReason, type Upload, type UploadingUpload, isExpired, offsetOf
 } from '../upload.js'
 import type { BodySource } from './body-source.js'
-import { addRange, countBytes, covers } from './byte-ranges.js'
-import type { Caller, CompletionReply, UploadDraft } from './caller.js'
-import { Checksums, isChecksumAlgorithm } from './checksum.js'
-import { ChecksumReader } from './checksum-reader.js'
-import { Hold, holding } from './hold.js'
-import { Records, adapterError, mayKnow } from './records.js'
-import { newUploadId } from './upload-id.js'
+import { addRange, covers } from './byte-ranges.js'
+import type { Caller, UploadDraft } from './caller.js'
+import { type Completed, type CompleteRequest, Completion } from './completion.js'
+import { checkDraft, checkSize, largestFile, newUpload } from './draft.js'
+import type { Hold } from './hold.js'
+import { chunkEnd, placeOf } from './place.js'
+import { asked, assertUploading, asUploading, mayKnow, Records } from './records.js'
+import type { SaveEvery } from './saves.js'
+import { Turns } from './turns.js'
+import { UploadChecksums } from './upload-checksums.js'
 import { type WriteRequest, writeBody } from './write.js'
+
+export type { Completed, CompleteRequest } from './completion.js'
+export { assertUploading } from './records.js'
 
 export interface EngineOptions {
   readonly storage: Storage
@@ -34,7 +40,11 @@ export interface EngineOptions {
   readonly slidingExpiry: number | null
   /** Where a finished file goes, relative to the storage's root. */
   readonly location?: ((upload: Upload) => string | undefined) | undefined
+  /** Confirmed bytes, or ms, after which a long body saves its progress. Default: 64 MiB or 5 s, whatever comes first. */
+  readonly saveEvery?: SaveEvery
 }
+
+const SAVE_EVERY: SaveEvery = { bytes: 64 * 1024 * 1024, ms: 5000 }
 
 /** What happened, after it happened. */
 export interface UploadEvents {
@@ -44,21 +54,6 @@ export interface UploadEvents {
   complete: [upload: CompleteUpload]
   /** Bytes and mostly the record too are gone. */
   remove: [upload: Upload, reason: RemovalReason]
-}
-
-export interface CompleteRequest {
-  /** What the client says the whole-file checksum is, hex. */
-  readonly checksum?: string
-  /** Takes the contiguous bytes that are there as the whole file, whatever size was declared. */
-  readonly asReceived?: boolean
-  /** Partial uploads of a concatenation finish without asking the host. */
-  readonly silent?: boolean
-}
-
-export interface Completed {
-  readonly upload: CompleteUpload
-  /** What the host's `onComplete` said. */
-  readonly reply: CompletionReply | undefined
 }
 
 export interface RemoveOptions {
@@ -84,19 +79,21 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   readonly records: Records
   readonly metadata: Metadata
   readonly options: EngineOptions
-  readonly #checksums = new Checksums()
-  readonly #reader: ChecksumReader
-  readonly #stopping = new AbortController()
+  readonly #turns: Turns
+  readonly #checksums: UploadChecksums
+  readonly #completion: Completion
   readonly #bodies = new Set<BodySource>()
-  readonly #running = new Set<Promise<unknown>>()
 
   constructor (options: EngineOptions) {
     super()
+    const { storage, metadata } = options
     this.options = options
-    this.storage = options.storage
-    this.metadata = options.metadata
-    this.records = new Records(options.metadata)
-    this.#reader = new ChecksumReader(options.storage, this.#checksums)
+    this.storage = storage
+    this.metadata = metadata
+    this.records = new Records(metadata)
+    this.#turns = new Turns(options.locks, this.records, options.lockTimeout)
+    this.#checksums = new UploadChecksums(storage)
+    this.#completion = new Completion(storage, this.records, this.#checksums, options.location)
   }
 
   /**
@@ -104,40 +101,14 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link TooManyUploads} and what `onCreate` throws
    */
   async create (caller: Caller, wanted: UploadDraft): Promise<Upload> {
-    this.#refuseWhenStopping()
-    this.#checkDraft(caller, wanted)
-    await this.#checkOpenUploads(caller)
-    const draft = await caller.hooks.onCreate?.(wanted) ?? wanted
-    this.#checkDraft(caller, draft)
-    const now = Date.now()
-    const upload: UploadingUpload = {
-      id: newUploadId(now),
-      protocol: caller.protocol ?? 'host',
-      serial: null,
-      user: caller.user,
-      filename: draft.filename,
-      contentType: draft.contentType,
-      metadata: draft.metadata,
-      protocolState: draft.protocolState,
-      size: draft.size,
-      received: [],
-      chunkSize: draft.chunkSize,
-      status: 'uploading',
-      createdAt: now,
-      updatedAt: now,
-      expiresAt: draft.expiresIn === null ? null : now + draft.expiresIn,
-      checksum: draft.checksum,
-      checksumState: null,
-      storageState: null,
-      version: 1
-    }
-    const storageState = await this.#stored(() => this.storage.create(upload))
-    const created = await this.records.create({ ...upload, storageState }, draft.serial).catch(async (error: unknown) => {
-      await this.storage.remove({ ...upload, storageState }).catch(() => {})
-      throw error
+    return await this.#turns.track(async () => {
+      checkDraft(this.storage, caller, wanted)
+      const draft = await caller.hooks.onCreate?.(wanted) ?? wanted
+      checkDraft(this.storage, caller, draft)
+      const created = await this.#countingOpen(caller, () => this.#store(newUpload(caller, draft), draft.serial))
+      this.#tell(() => { this.emit('create', created) })
+      return created
     })
-    this.emit('create', created)
-    return created
   }
 
   /** The record as last saved, also while a request writes. @throws {UploadNotFound} */
@@ -157,7 +128,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   async settle (caller: Caller, id: string): Promise<Upload> {
     const upload = await this.records.get(caller, id)
     if (upload.status !== 'uploading') return upload
-    return await this.#exclusive(caller, id, 'stop', async settled => settled)
+    return await this.#turns.take(caller, id, { claim: 'stop' }, async settled => settled)
   }
 
   /** Uploads the caller may list, by time of creation: with `restricted` only his own, and none for an anonymous one. */
@@ -175,7 +146,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       ...caller.protocol !== null && { protocol: caller.protocol },
       ...caller.restricted && { user: caller.user }
     }
-    const found = await this.#stored(() => this.metadata.findByChecksum(query))
+    const found = await asked(() => this.metadata.findByChecksum(query))
     return found !== undefined && mayKnow(caller, found) ? found : undefined
   }
 
@@ -186,29 +157,25 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /**
    * Stores a body. Resolves only when storage has confirmed all of it and the record says so.
-   * @throws {OffsetMismatch} {@link UploadExpired} {@link UploadComplete} {@link SizeConflict} {@link BeyondSize} {@link SizeLimitExceeded}
-   * {@link LengthMismatch} {@link ChecksumMismatch} {@link BodyCut} {@link BodyStalled} {@link TakenOver} {@link StorageFull} {@link StorageTrouble}
+   * @throws {OffsetMismatch} {@link UploadExpired} {@link UploadComplete} {@link SizeConflict} {@link BeyondSize}
+   * {@link SizeLimitExceeded} {@link LengthMismatch} {@link ChecksumMismatch} {@link BodyCut} {@link BodyStalled} {@link TakenOver}
+   * {@link StorageFull} {@link StorageTrouble}, and with `complete` as {@link complete}: the bytes are saved then
    */
   async write (caller: Caller, id: string, request: FinishingWriteRequest): Promise<Written> {
-    const known = await this.records.get(caller, id)
-    const parallel = request.parallel === true && this.storage.capabilities.anyOffset && request.start !== 'end' && request.overwrite !== true
     const claim = request.claim ?? 'yield'
-    const work = async (upload: Upload, hold: Hold): Promise<Written> => {
+    const range = await this.#rangeOf(caller, id, request)
+    const saved = await this.#turns.take(caller, id, { claim, range }, async (upload, hold) => {
       assertUploading(upload)
-      const saved = await this.#writeBody(caller, upload, { ...request, parallel }, hold)
-      const { complete } = request
-      if (complete === undefined || saved.status !== 'uploading') return { upload: saved, completed: undefined }
-      if (complete.when === 'full' && (saved.size === null || !covers(saved.received, [0, saved.size]))) return { upload: saved, completed: undefined }
-      const completed = await this.#finish(caller, saved, complete, hold)
-      return { upload: completed.upload, completed }
-    }
-    if (!parallel) return await this.#exclusive(caller, id, claim, work)
-
-    const hold = new Hold()
-    const timeout = this.options.lockTimeout
-    return await this.#hold(known.id, { mode: 'shared', claim, timeout }, hold, () =>
-      this.#hold(`${known.id}.${String(request.start)}`, { mode: 'exclusive', claim, timeout }, hold, async () =>
-        await work(await this.records.get(caller, id), hold)))
+      const written = await this.#writeBody(caller, upload, request, hold)
+      if (range !== undefined) return { upload: written, completed: undefined }
+      return await this.#completeIfDue(caller, written, request, hold)
+    })
+    if (range === undefined || !isDue(saved.upload, request)) return saved
+    // All bytes are there: whoever still sends some of them again stops.
+    return await this.#turns.take(caller, id, { claim: 'stop' }, async (upload, hold) => {
+      if (upload.status === 'removed') assertUploading(upload)
+      return await this.#completeIfDue(caller, upload, request, hold)
+    })
   }
 
   /**
@@ -216,9 +183,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws {UploadIncomplete} {@link ChecksumMismatch} {@link UploadComplete} {@link UploadExpired} and what `onComplete` throws
    */
   async complete (caller: Caller, id: string, request: CompleteRequest = {}): Promise<Completed> {
-    const known = await this.records.get(caller, id)
-    assertUploading(known)
-    return await this.#exclusive(caller, id, 'yield', async (upload, hold) => {
+    return await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => {
       assertUploading(upload)
       return await this.#finish(caller, upload, request, hold)
     })
@@ -226,35 +191,19 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /**
    * Fills an empty upload with the bytes of complete ones and completes it.
-   * @throws {UploadIncomplete} a part is not complete
+   * @throws {SizeLimitExceeded} {@link SizeConflict}, {@link OffsetMismatch} when the upload is not empty, and as {@link complete}
    */
   async concat (caller: Caller, id: string, parts: readonly CompleteUpload[]): Promise<Completed> {
-    return await this.#exclusive(caller, id, 'yield', async (upload, hold) => {
+    return await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => {
       assertUploading(upload)
       const size = parts.reduce((sum, part) => sum + part.size, 0)
-      let filled = upload
-      let position = 0
-      await this.#stored(async () => {
-        if (this.storage.concat === undefined) {
-          for (const part of parts) {
-            const body = this.storage.read(part, [0, part.size])
-            filled = await this.#appendPart(caller, filled, body, hold)
-          }
-        } else {
-          let change = (state: Upload['storageState']): Upload['storageState'] => state
-          await this.storage.concat(upload, parts, {
-            confirm: (end, next) => {
-              position = end
-              const before = change
-              if (next !== undefined) change = state => next(before(state))
-            }
-          })
-          filled = asUploading(await this.records.update(id, current => ({
-            ...current, size, received: addRange([], [0, position]), storageState: change(current.storageState)
-          })))
-        }
-      })
-      return await this.#finish(caller, { ...filled, size }, {}, hold)
+      checkSize(this.storage, caller, size)
+      if (upload.size !== null && upload.size !== size) throw new SizeConflict(upload.size, size)
+      if (upload.received.length > 0) throw new OffsetMismatch(offsetOf(upload), 0)
+      const filled = this.storage.concat === undefined
+        ? await this.#appendParts(caller, upload, parts, size, hold)
+        : await this.#concatInStorage(upload, parts, size)
+      return await this.#finish(caller, filled, {}, hold)
     })
   }
 
@@ -266,191 +215,189 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return await this.records.update(id, current => ({ ...current, ...change(current) }), known)
   }
 
-  /** Removes bytes and record, finished or not; a request in flight is stopped first. @throws {UploadNotFound} and what `onRemove` throws */
+  /**
+   * Removes bytes and record, finished or not; a request in flight is stopped first.
+   * @throws {UploadNotFound} {@link UploadGone} {@link UploadExpired} and what `onRemove` throws
+   */
   async remove (caller: Caller, id: string, { keepRecord = false, reason = 'removed' }: RemoveOptions = {}): Promise<void> {
-    await this.records.get(caller, id)
-    await this.#exclusive(caller, id, 'stop', async upload => {
+    await this.#turns.take(caller, id, { claim: 'stop' }, async (upload, hold) => {
+      if (upload.status === 'removed') assertUploading(upload)
       await caller.hooks.onRemove?.(upload)
+      if (hold.lost) throw new TakenOver()
       await this.discard(upload, reason, keepRecord)
     })
   }
 
   /** Removes under a lock that the caller holds. Bytes first: a crash between leaves a record that can be swept again. */
   async discard (upload: Upload, reason: RemovalReason, keepRecord: boolean): Promise<void> {
-    await this.#stored(() => this.storage.remove(upload))
+    await asked(() => this.storage.remove(upload))
     if (!keepRecord) await this.records.delete(upload.id)
     else {
       await this.records.update(upload.id, current => current.status === 'removed'
         ? current
         : { ...current, status: 'removed', reason, removedAt: Date.now(), received: [], checksumState: null })
     }
-    this.emit('remove', upload, reason)
+    this.#tell(() => { this.emit('remove', upload, reason) })
   }
 
   /** Runs `work` on the newest record if the upload is not in use; undefined when it is. Disturbs nobody. */
   async ifFree<T> (id: string, work: (upload: Upload | undefined) => Promise<T>): Promise<T | undefined> {
-    try {
-      return await this.#hold(id, { mode: 'exclusive', claim: 'wait', timeout: 0 }, new Hold(), async () => await work(await this.metadata.get(id)))
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'FST_CHUNKED_UPLOAD_BUSY') return undefined
-      throw error
-    }
+    return await this.#turns.ifFree(id, async () => await work(await asked(() => this.metadata.get(id))))
   }
 
   /** Stops all bodies in flight, saves what storage confirmed of them, and refuses new ones. */
   async shutdown (): Promise<void> {
-    this.#stopping.abort()
+    this.#turns.stop()
     for (const body of this.#bodies) body.stop('shutdown')
-    await Promise.allSettled(this.#running)
-    await this.#reader.close()
+    await this.#turns.ended()
+    await this.#checksums.close()
   }
 
   get stopping (): boolean {
-    return this.#stopping.signal.aborted
-  }
-
-  async #exclusive<T> (
-    caller: Caller, id: string, claim: 'yield' | 'stop', work: (upload: Upload, hold: Hold) => Promise<T>
-  ): Promise<T> {
-    // Who may not know the upload must not disturb it: asked before the lock is claimed, and again under it.
-    await this.records.get(caller, id)
-    const hold = new Hold()
-    return await this.#hold(id, { mode: 'exclusive', claim, timeout: this.options.lockTimeout }, hold, async () =>
-      await work(await this.records.get(caller, id), hold))
-  }
-
-  async #hold<T> (key: string, request: Parameters<typeof holding>[2], hold: Hold, work: () => Promise<T>): Promise<T> {
-    this.#refuseWhenStopping()
-    const running = holding(this.options.locks, key, request, hold, this.#stopping.signal, work)
-    this.#running.add(running)
-    try {
-      return await running
-    } finally {
-      this.#running.delete(running)
-    }
-  }
-
-  async #writeBody (caller: Caller, upload: UploadingUpload, request: WriteRequest, hold: Hold): Promise<Upload> {
-    const start = request.start === 'end' ? offsetOf(upload) : request.start
-    const checksum = upload.checksum !== null && (upload.checksumState?.offset ?? 0) === start
-      ? await this.#checksums.resume(upload.checksum.algorithm, upload.checksumState)
-      : undefined
-    let source: BodySource | undefined
-    try {
-      return await writeBody(upload, request, {
-        storage: this.storage,
-        records: this.records,
-        hold,
-        maxBytes: caller.maxBytes,
-        stallTimeout: this.options.stallTimeout,
-        expiresIn: upload.expiresAt === null ? null : this.options.slidingExpiry,
-        checksum: checksum?.offset === start ? checksum : undefined,
-        onStart: started => {
-          source = started
-          this.#bodies.add(started)
-          if (this.stopping) started.stop('shutdown')
-        },
-        onProgress: saved => { this.emit('progress', saved) }
-      })
-    } catch (error) {
-      throw adapterError(error)
-    } finally {
-      if (source !== undefined) this.#bodies.delete(source)
-    }
-  }
-
-  async #appendPart (caller: Caller, upload: UploadingUpload, body: Readable, hold: Hold): Promise<UploadingUpload> {
-    return asUploading(await this.#writeBody(caller, upload, { start: 'end', body }, hold))
-  }
-
-  /** Under the upload's exclusive lock. */
-  async #finish (caller: Caller, upload: UploadingUpload, request: CompleteRequest, hold: Hold): Promise<Completed> {
-    const size = upload.size === null || request.asReceived === true ? offsetOf(upload) : upload.size
-    if (!covers(upload.received, [0, size])) throw new UploadIncomplete(countBytes(upload.received), size)
-    const checksum = upload.checksum === null ? null : { ...upload.checksum, value: await this.#checksumOf(upload, upload.checksum.algorithm, size) }
-    const expected = request.checksum ?? upload.checksum?.value ?? undefined
-    if (expected !== undefined && checksum === null) throw new ChecksumUnsupported('none')
-    if (expected !== undefined && checksum !== null && checksum.value !== expected.toLowerCase()) throw new ChecksumMismatch(checksum.algorithm)
-
-    const wish = this.options.location?.(upload)
-    const location = await this.#stored(() => this.storage.finish({ ...upload, size }, wish === undefined ? {} : { location: wish }))
-    const finished = (current: Upload): CompleteUpload => ({
-      ...current, status: 'complete', size, completedAt: Date.now(), location, checksum, checksumState: null, received: addRange([], [0, size])
-    })
-    const reply = request.silent === true ? undefined : await caller.hooks.onComplete?.(finished(upload))
-    if (hold.lost) throw new UploadGone()
-    const complete = await this.records.update(upload.id, current => {
-      assertUploading(current, true)
-      return finished(current)
-    }, upload)
-    if (complete.status !== 'complete') throw new UploadGone()
-    this.emit('complete', complete)
-    return { upload: complete, reply }
-  }
-
-  async #checksumOf (upload: UploadingUpload, algorithm: string, size: number): Promise<string> {
-    const saved = upload.checksumState !== null && upload.checksumState.offset > size ? null : upload.checksumState
-    const state = (saved?.offset ?? 0) === size ? saved : await this.#stored(() => this.#reader.advance(upload, algorithm, saved, size))
-    return (await this.#checksums.resume(algorithm, state)).digest()
-  }
-
-  #checkDraft ({ maxBytes }: Caller, { size, chunkSize, checksum }: UploadDraft): void {
-    const can = this.storage.capabilities
-    const limit = Math.min(maxBytes ?? Infinity, can.maxSize)
-    if (size !== null && size > limit) throw new SizeLimitExceeded(limit)
-    if (chunkSize !== null && (chunkSize < can.minChunkSize || chunkSize > can.maxChunkSize)) {
-      throw new ChunkSizeRefused(`chunks must have ${can.minChunkSize} to ${can.maxChunkSize} bytes`)
-    }
-    if (chunkSize !== null && size !== null && Math.ceil(size / chunkSize) > can.maxChunks) {
-      throw new ChunkSizeRefused(`a file can have at most ${can.maxChunks} chunks`)
-    }
-    if (checksum !== null && !isChecksumAlgorithm(checksum.algorithm)) throw new ChecksumUnsupported(checksum.algorithm)
-  }
-
-  async #checkOpenUploads (caller: Caller): Promise<void> {
-    const max = this.options.maxOpenUploads
-    if (max === null) return
-    const now = Date.now()
-    let open = 0
-    for await (const upload of this.everyUpload({ status: 'uploading', user: caller.user })) {
-      if (!isExpired(upload, now) && ++open >= max) throw new TooManyUploads(max)
-    }
+    return this.#turns.stopping.aborted
   }
 
   /** All records of a query, whoever owns them, a page at a time. */
   async * everyUpload (query: Omit<ListQuery, 'cursor'>): AsyncGenerator<Upload, void, undefined> {
     let cursor: string | undefined
     do {
-      const page = await this.#stored(() => this.metadata.list({ ...query, ...cursor !== undefined && { cursor } }))
+      const page = await asked(() => this.metadata.list({ ...query, ...cursor !== undefined && { cursor } }))
       yield * page.uploads
       cursor = page.cursor
     } while (cursor !== undefined)
   }
 
-  async #stored<T> (question: () => Promise<T>): Promise<T> {
+  /** Runs `create` if the user may have one more unfinished upload; his creations wait for each other, so that the count is right. */
+  async #countingOpen<T> (caller: Caller, create: () => Promise<T>): Promise<T> {
+    const max = this.options.maxOpenUploads
+    if (max === null) return await create()
+    const user = createHash('sha256').update(JSON.stringify(caller.user)).digest('hex')
+    return await this.#turns.queue(`creates.${user}`, async () => {
+      const now = Date.now()
+      let open = 0
+      for await (const upload of this.everyUpload({ status: 'uploading', user: caller.user })) {
+        if (!isExpired(upload, now) && ++open >= max) throw new TooManyUploads(max)
+      }
+      return await create()
+    })
+  }
+
+  async #store (upload: UploadingUpload, serial: boolean): Promise<Upload> {
+    const storageState = await asked(() => this.storage.create(upload))
+    return await this.records.create({ ...upload, storageState }, serial).catch(async (error: unknown) => {
+      await this.storage.remove({ ...upload, storageState }).catch(() => {})
+      throw error
+    })
+  }
+
+  /** The range that a body takes for itself, leaving others to others; undefined when it takes the whole upload. */
+  async #rangeOf (caller: Caller, id: string, request: FinishingWriteRequest): Promise<ByteRange | undefined> {
+    const { start, length, parallel, overwrite, complete } = request
+    if (parallel !== true || overwrite === true || start === 'end' || complete?.when === 'end') return undefined
+    if (!this.storage.capabilities.anyOffset) return undefined
+    if (length !== undefined) return [start, start + length]
+    const { chunkSize } = await this.records.get(caller, id)
+    return chunkSize === null ? undefined : [start, chunkEnd(start, chunkSize)]
+  }
+
+  async #writeBody (caller: Caller, upload: UploadingUpload, request: FinishingWriteRequest, hold: Hold): Promise<Upload> {
+    const { storage, records } = this
+    request.check?.(upload)
+    const maxBytes = largestFile(storage, caller, upload.chunkSize)
+    const place = placeOf(upload, request, { maxBytes, anyOffset: storage.capabilities.anyOffset })
+    let source: BodySource | undefined
     try {
-      return await question()
-    } catch (error) {
-      throw adapterError(error)
+      const ready = request.overwrite === true ? await this.#forgetChecksum(upload, place.start) : upload
+      return await writeBody(ready, request, place, {
+        storage,
+        records,
+        hold,
+        maxBytes,
+        stallTimeout: this.options.stallTimeout,
+        saveEvery: this.options.saveEvery ?? SAVE_EVERY,
+        expiresIn: upload.expiresAt === null ? null : this.options.slidingExpiry,
+        final: request.complete?.when === 'end',
+        checksum: await this.#checksums.runningAt(ready, place.start, this.#turns.stopping),
+        onStart: started => {
+          source = started
+          this.#bodies.add(started)
+          if (this.stopping) started.stop('shutdown')
+        },
+        onProgress: saved => { this.#tell(() => { this.emit('progress', saved) }) }
+      })
+    } finally {
+      if (source !== undefined) this.#bodies.delete(source)
     }
   }
 
-  #refuseWhenStopping (): void {
-    if (this.stopping) throw new ShuttingDown()
+  /** A checksum that has seen bytes which are now replaced would tell of a file that is no more, even if the body is cut. */
+  async #forgetChecksum (upload: UploadingUpload, start: number): Promise<UploadingUpload> {
+    if ((upload.checksumState?.offset ?? 0) <= start) return upload
+    return asUploading(await this.records.update(upload.id, current => ({ ...asUploading(current), checksumState: null }), upload))
+  }
+
+  async #completeIfDue (caller: Caller, upload: Upload, request: FinishingWriteRequest, hold: Hold): Promise<Written> {
+    const { complete } = request
+    if (complete === undefined || upload.status !== 'uploading' || !isDue(upload, request)) return { upload, completed: undefined }
+    const completed = await this.#finish(caller, upload, complete, hold)
+    return { upload: completed.upload, completed }
+  }
+
+  async #finish (caller: Caller, upload: UploadingUpload, request: CompleteRequest, hold: Hold): Promise<Completed> {
+    const completed = await this.#completion.finish(caller, upload, request, hold, this.#turns.stopping)
+    this.#tell(() => { this.emit('complete', completed.upload) })
+    return completed
+  }
+
+  async #concatInStorage (upload: UploadingUpload, parts: readonly CompleteUpload[], size: number): Promise<UploadingUpload> {
+    let position = 0
+    const changes: Array<(state: JsonValue) => JsonValue> = []
+    await asked(async () => await this.storage.concat?.(upload, parts, {
+      confirm: (end, change) => {
+        position = end
+        if (change !== undefined) changes.push(change)
+      }
+    }))
+    if (position !== size) throw new StorageTrouble({ cause: new Error(`storage confirmed ${position}, not ${size}`) })
+    return asUploading(await this.records.update(upload.id, current => ({
+      ...asUploading(current),
+      size,
+      received: addRange([], [0, size]),
+      storageState: changes.reduce((known, change) => change(known), current.storageState)
+    }), upload))
+  }
+
+  async #appendParts (
+    caller: Caller, upload: UploadingUpload, parts: readonly CompleteUpload[], size: number, hold: Hold
+  ): Promise<UploadingUpload> {
+    let filled = upload
+    for (const part of parts) {
+      const body = this.storage.read(part, [0, part.size])
+      try {
+        filled = asUploading(await this.#writeBody(caller, filled, { start: 'end', body, length: part.size, size }, hold))
+      } catch (error) {
+        // Nobody sent this body: that it broke off is the storage's trouble.
+        if (error instanceof BodyCut) await asked(() => Promise.reject(error.cause))
+        throw error
+      } finally {
+        body.destroy()
+      }
+    }
+    return filled
+  }
+
+  /** What a listener throws is its own trouble: what it was told of has happened. */
+  #tell (emit: () => void): void {
+    try {
+      emit()
+    } catch (error) {
+      process.emitWarning(error instanceof Error ? error : String(error))
+    }
   }
 }
 
-/**
- * @param late true where expiry no longer counts, as the bytes were there in time
- * @throws {UploadComplete} {@link UploadExpired} {@link UploadGone}
- */
-export function assertUploading (upload: Upload, late = false): asserts upload is UploadingUpload {
-  if (upload.status === 'complete') throw new UploadComplete()
-  if (upload.status === 'removed') throw upload.reason === 'expired' ? new UploadExpired() : new UploadGone()
-  if (!late && isExpired(upload, Date.now())) throw new UploadExpired()
-}
-
-function asUploading (upload: Upload): UploadingUpload {
-  assertUploading(upload, true)
-  return upload
+/** True when this write's request asks to complete the upload, and it can be. */
+function isDue (upload: Upload, { complete }: FinishingWriteRequest): boolean {
+  if (complete === undefined || upload.status !== 'uploading') return false
+  return complete.when === 'end' || (upload.size !== null && covers(upload.received, [0, upload.size]))
 }

@@ -1,0 +1,99 @@
+import { ChecksumMismatch, ChecksumUnsupported, ShuttingDown, TakenOver, UploadGone, UploadIncomplete } from '../errors.js'
+import type { Storage } from '../storage/contract.js'
+import { type ChecksumState, type CompleteUpload, type Upload, type UploadingUpload, offsetOf } from '../upload.js'
+import { addRange, countBytes, covers } from './byte-ranges.js'
+import type { Caller, CompletionReply } from './caller.js'
+import type { UploadChecksums } from './upload-checksums.js'
+import type { Hold } from './hold.js'
+import { asked, asUploading, type Records } from './records.js'
+
+export interface CompleteRequest {
+  /** What the client says the whole-file checksum is, hex. */
+  readonly checksum?: string
+  /** Takes the contiguous bytes that are there as the whole file, whatever size was declared. */
+  readonly asReceived?: boolean
+  /** Partial uploads of a concatenation finish without asking the host. */
+  readonly silent?: boolean
+}
+
+export interface Completed {
+  readonly upload: CompleteUpload
+  /** What the host's `onComplete` said. */
+  readonly reply: CompletionReply | undefined
+}
+
+/** Makes uploads complete: all bytes there, checksum right, file at its place, the host asked, and only then the record changed. */
+export class Completion {
+  readonly #storage: Storage
+  readonly #records: Records
+  readonly #checksums: UploadChecksums
+  readonly #location: ((upload: Upload) => string | undefined) | undefined
+
+  constructor (
+    storage: Storage, records: Records, checksums: UploadChecksums, location: ((upload: Upload) => string | undefined) | undefined
+  ) {
+    this.#storage = storage
+    this.#records = records
+    this.#checksums = checksums
+    this.#location = location
+  }
+
+  /** Under the upload's exclusive lock. Called again after a crash at any step, it comes to the same end. */
+  async finish (
+    caller: Caller, upload: UploadingUpload, request: CompleteRequest, hold: Hold, stopping: AbortSignal
+  ): Promise<Completed> {
+    const size = upload.size === null || request.asReceived === true ? offsetOf(upload) : upload.size
+    if (!covers(upload.received, [0, size])) throw new UploadIncomplete(countBytes(upload.received), size)
+    const state = await this.#checksumState(upload, size, stopping)
+    const checksum = upload.checksum === null || state === null
+      ? null
+      : { ...upload.checksum, value: await this.#checksums.digest(upload.checksum.algorithm, state) }
+    for (const expected of [request.checksum, upload.checksum?.value]) {
+      if (expected === undefined || expected === null) continue
+      if (checksum === null) throw new ChecksumUnsupported('none')
+      if (checksum.value !== expected.toLowerCase()) throw new ChecksumMismatch(checksum.algorithm)
+    }
+
+    const ready = await this.#settle(upload, size, state)
+    if (hold.lost) throw new TakenOver()
+    const wish = this.#location?.(ready)
+    const location = await asked(() => this.#storage.finish({ ...ready, size }, wish === undefined ? {} : { location: wish }))
+    const finished = (current: Upload): CompleteUpload => ({
+      ...current,
+      status: 'complete',
+      size,
+      completedAt: Date.now(),
+      location,
+      checksum,
+      checksumState: null,
+      received: addRange([], [0, size])
+    })
+    const reply = request.silent === true ? undefined : await caller.hooks.onComplete?.(finished(ready))
+    if (hold.lost) throw new TakenOver()
+    const complete = await this.#records.update(upload.id, current => finished(asUploading(current)), ready)
+    if (complete.status !== 'complete') throw new UploadGone()
+    return { upload: complete, reply }
+  }
+
+  /** The state at the last byte: mostly it is there, else the bytes that it lacks are read back. */
+  async #checksumState (upload: UploadingUpload, size: number, stopping: AbortSignal): Promise<ChecksumState | null> {
+    if (upload.checksum === null) return null
+    const state = await this.#checksums.stateAt(upload, upload.checksum.algorithm, size, stopping)
+    if (state.offset === size) return state
+    await this.#records.update(upload.id, current => ({ ...current, checksumState: state }), upload)
+    throw new ShuttingDown()
+  }
+
+  /**
+   * Writes down what cannot be found out any more once storage has cut the file to its size and moved it away: a size that only now
+   * is settled, and a checksum that had to be read back.
+   */
+  async #settle (upload: UploadingUpload, size: number, state: ChecksumState | null): Promise<UploadingUpload> {
+    if (upload.size === size && (state?.offset ?? 0) === (upload.checksumState?.offset ?? 0)) return upload
+    const received = size === upload.size ? upload.received : addRange([], [0, size])
+    const settled = await this.#records.update(upload.id, current => {
+      return { ...asUploading(current), size, received, checksumState: state }
+    }, upload)
+    return asUploading(settled)
+  }
+}

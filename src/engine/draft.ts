@@ -1,0 +1,60 @@
+import { ChecksumUnsupported, ChunkSizeRefused, SizeLimitExceeded } from '../errors.js'
+import type { Storage } from '../storage/contract.js'
+import type { UploadingUpload } from '../upload.js'
+import type { Caller, UploadDraft } from './caller.js'
+import { isChecksumAlgorithm } from './checksum.js'
+import { newUploadId } from './upload-id.js'
+
+/** The largest file in bytes that caller and storage allow, with chunks of `chunkSize` bytes or without a grid; null for no limit. */
+export function largestFile ({ capabilities }: Storage, { maxBytes }: Caller, chunkSize: number | null): number | null {
+  const limit = Math.min(maxBytes ?? Infinity, capabilities.maxSize, chunkSize === null ? Infinity : chunkSize * capabilities.maxChunks)
+  return limit < Number.MAX_SAFE_INTEGER ? limit : null
+}
+
+/** @throws {SizeLimitExceeded} */
+export function checkSize (storage: Storage, caller: Caller, size: number): void {
+  const limit = largestFile(storage, caller, null)
+  if (limit !== null && size > limit) throw new SizeLimitExceeded(limit)
+}
+
+/**
+ * Refuses at creation what could not be finished.
+ * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link ChecksumUnsupported}
+ */
+export function checkDraft (storage: Storage, caller: Caller, { size, chunkSize, checksum }: UploadDraft): void {
+  const can = storage.capabilities
+  if (size !== null) checkSize(storage, caller, size)
+  if (chunkSize !== null && (chunkSize < can.minChunkSize || chunkSize > can.maxChunkSize)) {
+    throw new ChunkSizeRefused(`chunks must have ${can.minChunkSize} to ${can.maxChunkSize} bytes`)
+  }
+  if (chunkSize !== null && size !== null && Math.ceil(size / chunkSize) > can.maxChunks) {
+    throw new ChunkSizeRefused(`a file can have at most ${can.maxChunks} chunks`)
+  }
+  if (checksum !== null && !isChecksumAlgorithm(checksum.algorithm)) throw new ChecksumUnsupported(checksum.algorithm)
+}
+
+/** The record of a new, empty upload. */
+export function newUpload (caller: Caller, draft: UploadDraft): UploadingUpload {
+  const now = Date.now()
+  return {
+    id: newUploadId(now),
+    protocol: caller.protocol ?? 'host',
+    serial: null,
+    user: caller.user,
+    filename: draft.filename,
+    contentType: draft.contentType,
+    metadata: draft.metadata,
+    protocolState: draft.protocolState,
+    size: draft.size,
+    received: [],
+    chunkSize: draft.chunkSize,
+    status: 'uploading',
+    createdAt: now,
+    updatedAt: now,
+    expiresAt: draft.expiresIn === null ? null : now + draft.expiresIn,
+    checksum: draft.checksum === null ? null : { ...draft.checksum, value: draft.checksum.value?.toLowerCase() ?? null },
+    checksumState: null,
+    storageState: null,
+    version: 1
+  }
+}

@@ -1,0 +1,60 @@
+import { BeyondSize, OffsetMismatch, SizeConflict, SizeLimitExceeded } from '../errors.js'
+import { type UploadingUpload, offsetOf } from '../upload.js'
+import { gapAt } from './byte-ranges.js'
+import type { WriteRequest } from './write.js'
+
+/** Where a body goes: its first byte in the file, and how many bytes it may bring. */
+export interface Place {
+  readonly start: number
+  readonly limit: number
+}
+
+/** What the storage and the caller allow. */
+export interface PlaceRules {
+  /** Largest file in bytes; null for no limit. */
+  readonly maxBytes: number | null
+  readonly anyOffset: boolean
+}
+
+/**
+ * Finds the place of a body, before a byte of it is read: first whether the size of the file is acceptable, then whether the body
+ * starts where it should, last whether it fits.
+ * @throws {SizeConflict} {@link SizeLimitExceeded} {@link OffsetMismatch} {@link BeyondSize}
+ */
+export function placeOf (upload: UploadingUpload, request: WriteRequest, rules: PlaceRules): Place {
+  const { received } = upload
+  const { length = 0 } = request
+  const maxBytes = rules.maxBytes ?? Infinity
+  const offset = offsetOf(upload)
+  const start = request.start === 'end' ? offset : request.start
+
+  if (request.size !== undefined && upload.size !== null && request.size !== upload.size) throw new SizeConflict(upload.size, request.size)
+  const size = upload.size ?? request.size ?? Infinity
+  if (size !== Infinity && size > maxBytes) throw new SizeLimitExceeded(maxBytes)
+  if (size < (received.at(-1)?.[1] ?? 0)) throw new BeyondSize(size)
+
+  const end = endOf(upload, start, request, rules)
+  if (end === undefined) throw new OffsetMismatch(offset, start)
+
+  if (start + length > maxBytes) throw new SizeLimitExceeded(maxBytes)
+  if (start + length > size) throw new BeyondSize(size)
+  return { start, limit: Math.min(size, maxBytes, end, request.length === undefined ? Infinity : start + length) - start }
+}
+
+/** The byte before which a body from `start` has to end for the sake of what is there already; undefined when it may not start there. */
+function endOf (upload: UploadingUpload, start: number, request: WriteRequest, rules: PlaceRules): number | undefined {
+  const { received, chunkSize, size } = upload
+  const appends = start === offsetOf(upload)
+  if (start < 0) return undefined
+  if (!rules.anyOffset || (request.parallel !== true && request.overwrite !== true)) return appends ? Infinity : undefined
+  // Nothing is left to write, nor to overlap with: an empty body at the end asks for completion.
+  if (request.overwrite === true || start === size) return Infinity
+  const gap = gapAt(received, start)
+  if (gap === undefined || start + (request.length ?? 0) > gap) return undefined
+  return request.length === undefined && chunkSize !== null ? Math.min(gap, chunkEnd(start, chunkSize)) : gap
+}
+
+/** The byte before which the chunk of byte `position` ends, on a grid of `chunkSize`. */
+export function chunkEnd (position: number, chunkSize: number): number {
+  return (Math.floor(position / chunkSize) + 1) * chunkSize
+}

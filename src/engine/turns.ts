@@ -1,0 +1,128 @@
+import { setMaxListeners } from 'node:events'
+import { OffsetMismatch, ShuttingDown, UploadBusy, UploadNotFound } from '../errors.js'
+import type { Claim, Locks } from '../locks/contract.js'
+import { type ByteRange, type Upload, offsetOf } from '../upload.js'
+import type { Caller } from './caller.js'
+import { Hold, type HoldRequest, holding } from './hold.js'
+import { RangesInFlight } from './ranges-in-flight.js'
+import { isUploadId, type Records } from './records.js'
+
+export interface TurnRequest {
+  /** How to ask those who hold the upload. */
+  readonly claim: Exclude<Claim, 'wait'>
+  /** Takes only these bytes: others may work on other ranges of the upload. Left out: takes the whole upload. */
+  readonly range?: ByteRange | undefined
+}
+
+/** Gives the requests of an upload their turns, and knows all that are under way. */
+export class Turns {
+  readonly #locks: Locks
+  readonly #records: Records
+  /** ms */
+  readonly #timeout: number
+  readonly #stopping = new AbortController()
+  readonly #running = new Set<Promise<unknown>>()
+  readonly #inFlight = new RangesInFlight()
+
+  constructor (locks: Locks, records: Records, timeout: number) {
+    this.#locks = locks
+    this.#records = records
+    this.#timeout = timeout
+    // Every request that waits for a lock listens.
+    setMaxListeners(0, this.#stopping.signal)
+  }
+
+  /** Aborts when the engine stops: no more turns are given. */
+  get stopping (): AbortSignal {
+    return this.#stopping.signal
+  }
+
+  /**
+   * Runs `work` under the upload's lock, on the record as it is then.
+   * @throws {UploadNotFound} {@link UploadBusy} {@link ShuttingDown}, {@link OffsetMismatch} when another works on a part of the range
+   */
+  async take<T> (caller: Caller, id: string, request: TurnRequest, work: (upload: Upload, hold: Hold) => Promise<T>): Promise<T> {
+    if (!isUploadId(id)) throw new UploadNotFound()
+    let entered = false
+    const enter = async (claim: Claim, timeout: number): Promise<T> => {
+      const hold = new Hold()
+      const inside = async (): Promise<T> => {
+        entered = true
+        return await work(await this.#records.get(caller, id), hold)
+      }
+      const { range } = request
+      if (range === undefined) return await this.#hold(id, { mode: 'exclusive', claim, timeout }, hold, inside)
+      // The start has a lock, by which equal requests of all servers wait for each other; what overlaps otherwise is a client's mistake.
+      return await this.#hold(id, { mode: 'shared', claim, timeout }, hold, () =>
+        this.#hold(`${id}.${range[0]}`, { mode: 'exclusive', claim, timeout }, hold, () => this.#alone(caller, id, range, inside)))
+    }
+    try {
+      // Mostly the lock is free: then one look at the record is enough.
+      return await enter('wait', 0)
+    } catch (error) {
+      if (entered || !isBusy(error)) throw error
+    }
+    // Who may not know the upload must not disturb those who work on it.
+    await this.#records.get(caller, id)
+    return await enter(request.claim, this.#timeout)
+  }
+
+  /** Runs `work` under the upload's lock if that is free; undefined when it is not. Disturbs nobody. */
+  async ifFree<T> (id: string, work: () => Promise<T>): Promise<T | undefined> {
+    let entered = false
+    try {
+      return await this.#hold(id, { mode: 'exclusive', claim: 'wait', timeout: 0 }, new Hold(), async () => {
+        entered = true
+        return await work()
+      })
+    } catch (error) {
+      if (entered || !isBusy(error)) throw error
+      return undefined
+    }
+  }
+
+  /** Runs `work` under a lock of any other name, behind whoever has it. */
+  async queue<T> (key: string, work: () => Promise<T>): Promise<T> {
+    return await this.#hold(key, { mode: 'exclusive', claim: 'wait', timeout: this.#timeout }, new Hold(), work)
+  }
+
+  /** Runs what needs no lock, but must have come to its end before the engine stops. */
+  async track<T> (work: () => Promise<T>): Promise<T> {
+    if (this.stopping.aborted) throw new ShuttingDown()
+    const running = work()
+    this.#running.add(running)
+    try {
+      return await running
+    } finally {
+      this.#running.delete(running)
+    }
+  }
+
+  /** Gives no more turns; those who wait for one hear {@link ShuttingDown}. */
+  stop (): void {
+    this.#stopping.abort()
+  }
+
+  /** Resolves when all turns have ended. */
+  async ended (): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled(this.#running)
+  }
+
+  async #alone<T> (caller: Caller, id: string, range: ByteRange, work: () => Promise<T>): Promise<T> {
+    const release = this.#inFlight.reserve(id, range)
+    if (release === undefined) throw new OffsetMismatch(offsetOf(await this.#records.get(caller, id)), range[0])
+    try {
+      return await work()
+    } finally {
+      release()
+    }
+  }
+
+  async #hold<T> (key: string, request: HoldRequest, hold: Hold, work: () => Promise<T>): Promise<T> {
+    return await this.track(() => holding(this.#locks, key, request, hold, this.stopping, work))
+  }
+}
+
+function isBusy (error: unknown): boolean {
+  return error instanceof UploadBusy
+}

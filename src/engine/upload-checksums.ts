@@ -1,0 +1,49 @@
+import type { Storage } from '../storage/contract.js'
+import type { ChecksumState, UploadingUpload } from '../upload.js'
+import { covers } from './byte-ranges.js'
+import { Checksums, type RunningChecksum } from './checksum.js'
+import { ChecksumReader } from './checksum-reader.js'
+import { asked } from './records.js'
+
+/** Bytes that a body waits for to be read back, so that the checksum can go on with it: what a crash may leave between two saves. */
+const CATCH_UP_BYTES = 128 * 1024 * 1024
+
+/** The whole-file checksums of uploads, growing with them. */
+export class UploadChecksums {
+  readonly #checksums = new Checksums()
+  readonly #reader: ChecksumReader
+
+  constructor (storage: Storage) {
+    this.#reader = new ChecksumReader(storage, this.#checksums)
+  }
+
+  /** The checksum of the bytes before `start`, to go on with; undefined when too much would have to be read for it, or is not there. */
+  async runningAt (upload: UploadingUpload, start: number, stopping: AbortSignal): Promise<RunningChecksum | undefined> {
+    if (upload.checksum === null || (upload.checksumState?.offset ?? 0) > start || !covers(upload.received, [0, start])) return undefined
+    const { algorithm } = upload.checksum
+    const running = await this.#checksums.resume(algorithm, upload.checksumState)
+    if (running.offset === start) return running
+    if (start - running.offset > CATCH_UP_BYTES) return undefined
+    try {
+      const state = await this.#reader.advance(upload, algorithm, running.save(), start, stopping)
+      return state.offset === start ? await this.#checksums.resume(algorithm, state) : undefined
+    } catch {
+      // No reason to refuse a body: completion reads again, and tells.
+      return undefined
+    }
+  }
+
+  /** The state at byte `size`, read back as far as it is not there. Earlier when `stopping` aborted. */
+  async stateAt (upload: UploadingUpload, algorithm: string, size: number, stopping: AbortSignal): Promise<ChecksumState> {
+    const saved = upload.checksumState !== null && upload.checksumState.offset > size ? null : upload.checksumState
+    return await asked(() => this.#reader.advance(upload, algorithm, saved, size, stopping))
+  }
+
+  async digest (algorithm: string, state: ChecksumState): Promise<string> {
+    return (await this.#checksums.resume(algorithm, state)).digest()
+  }
+
+  async close (): Promise<void> {
+    await this.#reader.close()
+  }
+}

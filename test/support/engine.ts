@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto'
+import { Readable } from 'node:stream'
+import type { Caller, UploadDraft } from '../../src/engine/caller.js'
+import { type EngineOptions, UploadEngine } from '../../src/engine/upload-engine.js'
+import { memoryLocks } from '../../src/locks/memory.js'
+import type { Metadata } from '../../src/metadata/contract.js'
+import { memoryMetadata } from '../../src/metadata/memory.js'
+import type { Storage } from '../../src/storage/contract.js'
+import { memoryStorage } from '../../src/storage/memory.js'
+import type { ByteRange, Upload } from '../../src/upload.js'
+
+/** Somebody without limits; `overrides` makes him another. */
+export function callerOf (overrides: Partial<Caller> = {}): Caller {
+  return { protocol: 'test', user: null, restricted: true, maxBytes: null, hooks: {}, ...overrides }
+}
+
+export function draftOf (overrides: Partial<UploadDraft> = {}): UploadDraft {
+  return {
+    filename: 'file.bin',
+    contentType: null,
+    metadata: {},
+    protocolState: {},
+    size: null,
+    chunkSize: null,
+    checksum: null,
+    expiresIn: 60_000,
+    serial: false,
+    ...overrides
+  }
+}
+
+/** An engine on memory, unless told otherwise. */
+export function engineOn (overrides: Partial<EngineOptions> = {}): UploadEngine {
+  return new UploadEngine({
+    storage: memoryStorage(),
+    metadata: memoryMetadata(),
+    locks: memoryLocks(),
+    lockTimeout: 20_000,
+    stallTimeout: 0,
+    maxOpenUploads: null,
+    slidingExpiry: null,
+    ...overrides
+  })
+}
+
+/** `storage` with some of its methods replaced. */
+export function changedStorage (storage: Storage, changes: Partial<Storage>): Storage {
+  return { ...storage, ...changes }
+}
+
+/** `metadata` with some of its methods replaced. */
+export function changedMetadata (metadata: Metadata, changes: Partial<Metadata>): Metadata {
+  return { ...metadata, ...changes }
+}
+
+/** A whole body, in pieces of `piece` bytes. */
+export function bodyOf (bytes: Uint8Array, piece = 64 * 1024): Readable {
+  const pieces: Uint8Array[] = []
+  for (let start = 0; start < bytes.length; start += piece) pieces.push(bytes.subarray(start, start + piece))
+  return Readable.from(pieces, { objectMode: false })
+}
+
+/** A body that brings bytes when the test says so. */
+export class OpenBody extends Readable {
+  override _read (): void {}
+
+  send (bytes: Uint8Array): this {
+    this.push(bytes)
+    return this
+  }
+
+  end (): this {
+    this.push(null)
+    return this
+  }
+
+  /** What a broken connection looks like. */
+  cut (): this {
+    this.destroy(Object.assign(new Error('aborted'), { code: 'ECONNRESET' }))
+    return this
+  }
+}
+
+/** A body that brings `bytes` and then nothing, as a half-open connection does. */
+export function hangingBody (bytes: Uint8Array): OpenBody {
+  return new OpenBody().send(bytes)
+}
+
+export async function bytesOf (stream: Readable): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of stream) pieces.push(Buffer.from(piece))
+  return Buffer.concat(pieces)
+}
+
+/** The stored bytes of `range`, or of all that the record says. */
+export async function stored (engine: UploadEngine, upload: Upload, range: ByteRange = [0, upload.received[0]?.[1] ?? 0]): Promise<Buffer> {
+  return await bytesOf(engine.read(upload, range))
+}
+
+/** The error code of a promise that rejects, `ok` of one that does not. */
+export async function codeOf (promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+    return 'ok'
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code).replace('FST_CHUNKED_UPLOAD_', '') : String(error)
+  }
+}
+
+/** Resolves when `reached` is true, looking again and again without a fixed time. */
+export async function until (reached: () => boolean | Promise<boolean>): Promise<void> {
+  while (!await reached()) await new Promise(resolve => { setTimeout(resolve, 2) })
+}
+
+export interface Gate {
+  readonly passed: Promise<void>
+  open (): void
+}
+
+/** Something to wait for that the test opens. */
+export function gate (): Gate {
+  let open = (): void => {}
+  const passed = new Promise<void>(resolve => { open = resolve })
+  return { passed, open }
+}
+
+export { randomBytes }
