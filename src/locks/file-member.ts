@@ -1,0 +1,230 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import { UploadBusy } from '../errors.js'
+import type { Claim, Lock, LockRequest } from './contract.js'
+import { Arbiter } from './file-arbiter.js'
+import { type ArbiterMessage, type MemberMessage, Peer, reach } from './file-peer.js'
+import { type MemberEntry, Registry } from './file-registry.js'
+
+/** The longest delay that a timer takes, about 25 days: beyond it setTimeout would fire at once. */
+const LONGEST_DELAY = 2 ** 31 - 1
+
+/** ms that a request with time-out 0 waits for the arbiter's answer: it may be busy with other things than locks. */
+const ANSWER_PATIENCE = 5000
+
+/** A request that another process decides about, or that waits until it is clear who decides. */
+interface Request {
+  readonly number: number
+  readonly key: string
+  readonly request: LockRequest
+  state: 'waiting' | 'held'
+  /** Claims that came before the lock's promise resolved. */
+  readonly early: Array<Exclude<Claim, 'wait'> | 'lost'>
+  grant (): void
+  refuse (cause: unknown): void
+  /** Tells whoever decides that it is over. */
+  drop (): void
+}
+
+/**
+ * This process among those that share the folder: it listens, finds out who decides or becomes the one, and keeps what it holds
+ * when the one who decides dies.
+ */
+export class Member {
+  /** True once it cannot be used any more: left, or failed to find the others. */
+  ended = false
+  readonly #registry: Registry
+  readonly #server: Server
+  readonly #arbiter = new Arbiter()
+  readonly #sockets = new Set<Socket>()
+  readonly #requests = new Map<number, Request>()
+  #presiding = false
+  #link: Peer<ArbiterMessage, MemberMessage> | undefined
+  #joining: Promise<void> | undefined
+  #entered = false
+  #lastNumber = 0
+
+  constructor (directory: string) {
+    this.#registry = new Registry(directory)
+    this.#server = createServer(socket => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+      this.#arbiter.accept(new Peer(socket))
+    })
+    this.#server.unref()
+  }
+
+  acquire (key: string, request: LockRequest): Promise<Lock> {
+    if (this.#presiding) return this.#arbiter.locks.acquire(key, request)
+    return new Promise((resolve, reject) => {
+      const asked = this.#ask(key, request, resolve, reject)
+      this.#requests.set(asked.number, asked)
+      const link = this.#link
+      if (link === undefined) return this.#join()
+      this.#entrust(asked, link)
+    })
+  }
+
+  /** What is held or waited for is given up. */
+  async leave (): Promise<void> {
+    if (this.ended) return
+    this.ended = true
+    this.#presiding = false
+    this.#giveUp(new UploadBusy())
+    this.#link?.close()
+    for (const socket of this.#sockets) socket.destroy()
+    await this.#joining
+    if (!this.#entered) return
+    for (const socket of this.#sockets) socket.destroy()
+    await new Promise<void>(resolve => { this.#server.close(() => resolve()) })
+    await this.#registry.leave()
+  }
+
+  #ask (key: string, request: LockRequest, resolve: (lock: Lock) => void, reject: (cause: unknown) => void): Request {
+    const number = ++this.#lastNumber
+    const finish = () => {
+      clearTimeout(timer)
+      request.signal?.removeEventListener('abort', leave)
+    }
+    const leave = () => {
+      this.#requests.delete(number)
+      asked.drop()
+      asked.refuse(new UploadBusy())
+    }
+    const asked: Request = {
+      number,
+      key,
+      request,
+      state: 'waiting',
+      early: [],
+      grant: () => {
+        finish()
+        asked.state = 'held'
+        resolve({ release: async () => { if (this.#requests.delete(number)) asked.drop() } })
+        queueMicrotask(() => {
+          for (const claim of asked.early.splice(0)) this.#tell(asked, claim)
+        })
+      },
+      refuse: cause => {
+        finish()
+        this.#requests.delete(number)
+        reject(cause)
+      },
+      drop: () => {}
+    }
+    const timer = setTimeout(leave, request.timeout > 0 ? Math.min(request.timeout, LONGEST_DELAY) : ANSWER_PATIENCE)
+    timer.unref()
+    request.signal?.addEventListener('abort', leave, { once: true })
+    return asked
+  }
+
+  #join (): void {
+    this.#joining ??= this.#findPlace().catch(cause => {
+      // The others must not wait for a process that cannot reach them.
+      this.#joining = undefined
+      this.#giveUp(cause)
+      return this.leave()
+    }).finally(() => { this.#joining = undefined })
+  }
+
+  async #findPlace (): Promise<void> {
+    if (!this.#entered) {
+      await this.#registry.enter(this.#server)
+      this.#entered = true
+    }
+    while (!this.ended) {
+      const arbiter = await this.#registry.arbiter()
+      const socket = arbiter === undefined ? undefined : await reach(this.#registry.pathOf(arbiter))
+      if (socket !== undefined) return this.#follow(socket)
+      this.#arbiter.gather()
+      if (await this.#registry.claim((arbiter?.generation ?? 0) + 1)) return await this.#preside()
+      this.#arbiter.step()
+    }
+  }
+
+  #follow (socket: Socket): void {
+    const link = new Peer<ArbiterMessage, MemberMessage>(socket)
+    if (this.ended) return link.close()
+    this.#link = link
+    const requests = [...this.#requests.values()]
+    const held = requests.filter(({ state }) => state === 'held')
+    link.listen(message => this.#hear(message))
+    link.send({
+      type: 'hello',
+      name: this.#registry.name,
+      held: held.map(({ number, key, request: { mode } }) => ({ number, key, mode }))
+    })
+    for (const asked of requests) this.#entrust(asked, link)
+    link.closed.then(() => {
+      this.#link = undefined
+      for (const asked of this.#requests.values()) asked.drop = () => {}
+      // Not only when there is something to ask: the next arbiter waits until each member has said what it holds.
+      if (!this.ended) this.#join()
+    }, () => {})
+  }
+
+  /** Becomes the one who decides, once it is known what everybody holds. */
+  async #preside (): Promise<void> {
+    const before = [...this.#requests.values()]
+    for (const asked of before) this.#decide(asked)
+    await Promise.all((await this.#registry.others()).map(member => this.#hearOf(member)))
+    if (this.ended) return
+    for (const asked of this.#requests.values()) if (!before.includes(asked)) this.#decide(asked)
+    this.#presiding = true
+    this.#arbiter.preside()
+  }
+
+  #decide (asked: Request): void {
+    const held = asked.state === 'held'
+    const { mode, claim, timeout } = asked.request
+    asked.drop = this.#arbiter.decide({ key: asked.key, mode, claim: held ? 'wait' : claim, now: held || timeout <= 0, held }, {
+      granted: () => { if (!held) asked.grant() },
+      refused: () => held ? this.#tell(asked, 'lost') : asked.refuse(new UploadBusy()),
+      claimed: heard => this.#tell(asked, heard)
+    })
+  }
+
+  /** Resolves when the member has said what it holds, or is dead. */
+  async #hearOf (member: MemberEntry): Promise<void> {
+    const socket = await reach(this.#registry.pathOf(member))
+    if (socket === undefined) return await this.#registry.remove(member)
+    this.#sockets.add(socket)
+    const peer = new Peer<never, never>(socket)
+    await Promise.race([peer.closed, this.#arbiter.heard(member.name)])
+    this.#sockets.delete(socket)
+    peer.close()
+  }
+
+  /** Leaves the request to the arbiter, who knows of it already if it is held. */
+  #entrust (asked: Request, link: Peer<ArbiterMessage, MemberMessage>): void {
+    const { number, key, state, request: { mode, claim, timeout } } = asked
+    asked.drop = () => link.send({ type: 'drop', number })
+    if (state === 'waiting') link.send({ type: 'ask', number, key, mode, claim, now: timeout <= 0 })
+  }
+
+  #hear (message: ArbiterMessage): void {
+    const asked = this.#requests.get(message.number)
+    if (asked === undefined) return
+    if (message.type === 'granted') asked.grant()
+    else if (message.type === 'busy') asked.refuse(new UploadBusy())
+    else this.#tell(asked, message.claim)
+  }
+
+  #tell (asked: Request, claim: Exclude<Claim, 'wait'> | 'lost'): void {
+    if (this.#requests.get(asked.number) !== asked) return
+    if (asked.state === 'waiting') {
+      asked.early.push(claim)
+      return
+    }
+    if (claim === 'lost') this.#requests.delete(asked.number)
+    try {
+      asked.request.onClaim(claim)
+    } catch {}
+  }
+
+  #giveUp (cause: unknown): void {
+    for (const asked of [...this.#requests.values()]) {
+      if (asked.state === 'waiting') asked.refuse(cause)
+      else this.#tell(asked, 'lost')
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto'
+import { link, mkdir, open, readdir, readFile, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
+import type { Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Bytes that the path of a socket may have: 104 with the final NUL on BSD and macOS, 108 on Linux. */
+const LONGEST_SOCKET_PATH = 103
+
+/** Past generations whose markers are kept, so that a process which slept meanwhile cannot take one of them again. */
+const GENERATIONS_KEPT = 8
+
+/** A process that takes part, and where it listens: in the folder itself, or at an absolute path where that is not possible. */
+export interface MemberEntry {
+  readonly name: string
+  readonly address: string | null
+}
+
+export interface ArbiterEntry extends MemberEntry {
+  readonly generation: number
+}
+
+/**
+ * The folder by which the processes find each other.
+ *
+ * `<name>.member` is there from when its process listens until it leaves or is found dead. `<generation>.arbiter` says who decides: the
+ * highest generation counts. A new generation is made by linking the own member file to the next number, which only one
+ * process can, and only after the owner of the highest was found dead. A process that slept between the two might take a number that
+ * was used and removed meanwhile: so it looks once more afterwards, and gives way to any higher one. Higher ones are
+ * always there before lower ones are removed, so whoever finds himself the highest after linking is it.
+ */
+export class Registry {
+  readonly name = randomBytes(12).toString('hex')
+  readonly #directory: string
+  #entry: MemberEntry = { name: this.name, address: null }
+  /** Linux reaches a folder with a long path through a descriptor of it. */
+  #handle: FileHandle | undefined
+
+  constructor (directory: string) {
+    this.#directory = directory
+  }
+
+  /** Lets `server` listen, then makes this process a member. */
+  async enter (server: Server): Promise<void> {
+    await mkdir(this.#directory, { recursive: true })
+    if (process.platform === 'linux' && !fits(join(this.#directory, `${this.name}.sock`))) this.#handle = await open(this.#directory)
+    try {
+      await listen(server, this.pathOf(this.#entry))
+    } catch {
+      // A file system without sockets, or a path too long for one.
+      this.#entry = { name: this.name, address: join(tmpdir(), `${this.name}.sock`) }
+      await listen(server, this.pathOf(this.#entry))
+    }
+    const unfinished = this.#file(`${this.name}.new`)
+    await writeFile(unfinished, JSON.stringify(this.#entry))
+    await rename(unfinished, this.#file(`${this.name}.member`))
+  }
+
+  /** Call it when the server has closed. */
+  async leave (): Promise<void> {
+    await this.remove(this.#entry)
+    await this.#handle?.close()
+  }
+
+  /** All members but this one; some of them may be dead. */
+  async others (): Promise<MemberEntry[]> {
+    const names = (await readdir(this.#directory)).filter(name => name.endsWith('.member') && name !== `${this.name}.member`)
+    const entries = await Promise.all(names.map(name => this.#read(name)))
+    return entries.filter(entry => entry !== undefined)
+  }
+
+  /** Removes what a dead member left behind. */
+  async remove (entry: MemberEntry): Promise<void> {
+    await rm(this.#file(`${entry.name}.member`), { force: true })
+    if (process.platform !== 'win32') await rm(this.pathOf(entry), { force: true })
+  }
+
+  /** Who decides now, if he lives. */
+  async arbiter (): Promise<ArbiterEntry | undefined> {
+    for (;;) {
+      const generation = await this.#highest()
+      if (generation === 0) return undefined
+      const entry = await this.#read(`${generation}.arbiter`)
+      if (entry !== undefined) return { ...entry, generation }
+    }
+  }
+
+  /** Makes this process the arbiter of `generation`. @returns false when another one is, or will be */
+  async claim (generation: number): Promise<boolean> {
+    const marker = this.#file(`${generation}.arbiter`)
+    try {
+      await link(this.#file(`${this.name}.member`), marker)
+    } catch (cause) {
+      if (hasCode(cause, 'EEXIST')) return false
+      throw cause
+    }
+    const generations = await this.#generations()
+    if (Math.max(...generations) > generation) {
+      await rm(marker, { force: true })
+      return false
+    }
+    for (const past of generations) {
+      if (past <= generation - GENERATIONS_KEPT) await rm(this.#file(`${past}.arbiter`), { force: true })
+    }
+    return true
+  }
+
+  /** Where the member listens. */
+  pathOf ({ name, address }: MemberEntry): string {
+    if (process.platform === 'win32') return `\\\\.\\pipe\\fastify-chunked-upload-${name}`
+    if (address !== null) return address
+    return this.#handle === undefined ? this.#file(`${name}.sock`) : `/proc/self/fd/${this.#handle.fd}/${name}.sock`
+  }
+
+  async #highest (): Promise<number> {
+    return Math.max(0, ...await this.#generations())
+  }
+
+  async #generations (): Promise<number[]> {
+    return (await readdir(this.#directory)).filter(name => /^\d+\.arbiter$/.test(name)).map(name => Number.parseInt(name))
+  }
+
+  async #read (name: string): Promise<MemberEntry | undefined> {
+    try {
+      const entry: unknown = JSON.parse(await readFile(this.#file(name), 'utf8'))
+      return isMemberEntry(entry) ? entry : undefined
+    } catch (cause) {
+      if (hasCode(cause, 'ENOENT')) return undefined
+      throw cause
+    }
+  }
+
+  #file (name: string): string {
+    return join(this.#directory, name)
+  }
+}
+
+function fits (path: string): boolean {
+  return Buffer.byteLength(path) <= LONGEST_SOCKET_PATH
+}
+
+function listen (server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    // Exclusive: a worker of a cluster listens itself, or its primary would seem to be it after its death.
+    server.listen({ path, exclusive: true }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+function hasCode (cause: unknown, code: string): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === code
+}
+
+function isMemberEntry (value: unknown): value is MemberEntry {
+  return typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string' && 'address' in value &&
+    (value.address === null || typeof value.address === 'string')
+}

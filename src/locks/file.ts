@@ -1,0 +1,39 @@
+import { UploadBusy } from '../errors.js'
+import type { Locks } from './contract.js'
+import { Member } from './file-member.js'
+
+export interface FileLocksOptions {
+  /**
+   * Folder by which the processes find each other, for these locks alone, on a local file system. Made when the first lock is asked
+   * for.
+   */
+  readonly directory: string
+}
+
+/**
+ * Locks among all processes of one machine that use the same folder, also of containers that share it: for several servers
+ * on one disk, meant (a cluster, a rolling restart) or not.
+ *
+ * One of the processes decides, with locks in its own memory; the others ask it through a Unix domain socket (a named pipe on
+ * Windows). So order, shared mode and claims are the same as within one process; a server alone pays nothing for it; and nobody
+ * polls, as the kernel tells when a process has died: its locks are free at once. When the one that decides dies, another takes
+ * its place, after it has heard from every living process what that one holds, so nothing that is held is lost.
+ *
+ * A process that is stopped (SIGSTOP, a debugger) while it decides keeps the others waiting up to their time-outs. Not for
+ * network file systems: processes of several machines do not see each other.
+ *
+ * `close` gives up what is held and waited for: call it when the work is done.
+ */
+export function fileLocks (options: FileLocksOptions): Locks {
+  let member: Member | undefined
+  return {
+    async acquire (key, request) {
+      if (request.signal?.aborted === true) throw new UploadBusy()
+      if (member === undefined || member.ended) member = new Member(options.directory)
+      return await member.acquire(key, request)
+    },
+    async close () {
+      await member?.leave()
+    }
+  }
+}
