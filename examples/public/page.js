@@ -105,19 +105,23 @@ byId('input').addEventListener('change', ({ target }) => {
   target.value = ''
 })
 
-const dragging = on => document.body.classList.toggle('dragging', on)
+// Browsers repeat dragover while files are held over the page, but do not all tell when they have left it.
+let dragging
+function setDragging (on) {
+  clearTimeout(dragging)
+  document.body.classList.toggle('dragging', on)
+  if (on) dragging = setTimeout(setDragging, 700, false)
+}
 const hasFiles = event => event.dataTransfer.types.includes('Files')
 document.addEventListener('dragover', event => {
   if (!hasFiles(event)) return
   event.preventDefault()
-  dragging(true)
+  setDragging(true)
 })
-// With a relatedTarget the pointer only went from one element of the page to another.
-document.addEventListener('dragleave', event => event.relatedTarget === null && dragging(false))
 document.addEventListener('drop', async event => {
   if (!hasFiles(event)) return
   event.preventDefault()
-  dragging(false)
+  setDragging(false)
   const { folders, files } = droppedFiles(event.dataTransfer)
   notice(folders === 0 ? '' : 'Folders cannot be uploaded: drop the files in them.')
   add(await files)

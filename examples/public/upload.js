@@ -156,6 +156,7 @@ export class Upload extends EventTarget {
       this.#checksum.upTo(end)
       const onProgress = this.#progressFrom(start, signal)
       this.#confirm(await this.#protocol.append(this.#entry.id, this.file, start, end, { signal, onProgress }))
+      signal.throwIfAborted()
     }
     this.#show('checking')
     const checksum = await this.#checksum.digest()
@@ -225,10 +226,10 @@ export class Upload extends EventTarget {
 
   #fail (error) {
     this.sent = this.offset
+    this.#closeChecksum()
     if (error instanceof Unreadable) {
       this.file = null
       this.#entry.handle = null
-      this.#closeChecksum()
       this.#show('detached', error)
     } else {
       console.warn(error)
