@@ -22,10 +22,11 @@ const allowed = {
   http: ['upload', 'errors', 'type engine'],
   protocols: ['engine', 'http', 'upload', 'errors'],
 
+  'host-uploads': ['engine', 'upload', 'errors'],
   options: ['protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors'],
-  plugin: ['options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors'],
+  plugin: ['options', 'host-uploads', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors'],
   testing: ['contract', 'upload', 'errors'],
-  index: ['plugin', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors']
+  index: ['plugin', 'host-uploads', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors']
 }
 
 const source = fileURLToPath(new URL('../src', import.meta.url))

@@ -1,1 +1,29 @@
-export {}
+export { chunkedUpload as default, chunkedUpload } from './plugin.js'
+export type { ChunkedUploadOptions, Duration, HookContext } from './options.js'
+export type { HostUploads } from './host-uploads.js'
+
+export { contentRange } from './protocols/content-range.js'
+export type { ContentRangeOptions } from './protocols/content-range.js'
+export type { HostRouteOptions, Protocol, ProtocolSettings, RouteName, Uploads } from './protocols/contract.js'
+
+export { diskStorage } from './storage/disk.js'
+export type { DiskStorageOptions } from './storage/disk.js'
+export { memoryStorage } from './storage/memory.js'
+export { fileMetadata } from './metadata/file.js'
+export type { FileMetadataOptions } from './metadata/file.js'
+export { memoryMetadata } from './metadata/memory.js'
+export { memoryLocks } from './locks/memory.js'
+
+export { StorageLost } from './storage/contract.js'
+export type { FinishOptions, Storage, StorageCapabilities, WriteProgress } from './storage/contract.js'
+export type { ChecksumQuery, ListQuery, Metadata, UploadPage } from './metadata/contract.js'
+export type { Claim, Lock, LockRequest, Locks } from './locks/contract.js'
+
+export type { Caller, CallerHooks, CompletionReply, UploadDraft } from './engine/caller.js'
+export type { DeletedExpired, DeleteExpiredOptions } from './engine/expiry.js'
+export type { CompleteRequest, RemoveOptions, UploadEvents } from './engine/upload-engine.js'
+export { offsetOf } from './upload.js'
+export type {
+  ByteRange, ChecksumState, CompleteUpload, JsonObject, JsonValue, RemovalReason, RemovedUpload, Upload, UploadChecksum, UploadingUpload, UserId
+} from './upload.js'
+export * as errors from './errors.js'

@@ -1,0 +1,66 @@
+import type { EventEmitter } from 'node:events'
+import type { Readable } from 'node:stream'
+import type { Caller } from './engine/caller.js'
+import { type DeleteExpiredOptions, type DeletedExpired, deleteExpired } from './engine/expiry.js'
+import type { Completed, CompleteRequest, RemoveOptions, UploadEngine, UploadEvents } from './engine/upload-engine.js'
+import { UploadNotFound } from './errors.js'
+import type { ByteRange, Upload, UserId } from './upload.js'
+
+/** `fastify.chunkedUpload`: the uploads of a registration, for the host. It sees all of them, whoever owns them. */
+export class HostUploads {
+  readonly #engine: UploadEngine
+  readonly #caller: Caller
+  readonly #onError: (error: unknown, upload: Upload) => void
+
+  constructor (engine: UploadEngine, caller: Caller, onError: (error: unknown, upload: Upload) => void) {
+    this.#engine = engine
+    this.#caller = caller
+    this.#onError = onError
+  }
+
+  /** What happens to uploads, after it happened: `create`, `progress`, `complete`, `remove`. */
+  get events (): EventEmitter<UploadEvents> {
+    return this.#engine
+  }
+
+  /** The upload, or undefined when there is none of this id. */
+  async get (id: string): Promise<Upload | undefined> {
+    try {
+      return await this.#engine.get(this.#caller, id)
+    } catch (error) {
+      if (error instanceof UploadNotFound) return undefined
+      throw error
+    }
+  }
+
+  /** Uploads by time of creation; all of them without a filter. */
+  list (filter: { readonly status?: Upload['status'], readonly user?: UserId | null, readonly protocol?: string } = {}): AsyncGenerator<Upload, void, undefined> {
+    return this.#engine.everyUpload(filter)
+  }
+
+  /**
+   * The bytes of an upload, finished or not; without `range` all that can be read from byte 0 on.
+   * The stream errors when they are gone.
+   */
+  read (upload: Upload, range?: ByteRange): Readable {
+    const first = upload.received[0]
+    const end = upload.status === 'complete' ? upload.size : first?.[0] === 0 ? first[1] : 0
+    return this.#engine.read(upload, range ?? [0, end])
+  }
+
+  /** Removes bytes and record, finished or not. A request in flight is cut. @throws {UploadNotFound} {@link UploadBusy} */
+  async remove (id: string, options: RemoveOptions = {}): Promise<void> {
+    await this.#engine.remove(this.#caller, id, options)
+  }
+
+  /** Completes an upload on the client's behalf; `onComplete` is not asked. @throws {UploadIncomplete} {@link ChecksumMismatch} {@link UploadComplete} */
+  async complete (id: string, request: CompleteRequest = {}): Promise<Completed['upload']> {
+    const { upload } = await this.#engine.complete(this.#caller, id, request)
+    return upload
+  }
+
+  /** Removes unfinished uploads whose time is over, as drf's delete_expired_uploads does. Uploads in use and finished files stay. */
+  async deleteExpired (options: Omit<DeleteExpiredOptions, 'onError'> = {}): Promise<DeletedExpired> {
+    return await deleteExpired(this.#engine, { ...options, onError: this.#onError })
+  }
+}

@@ -1,0 +1,76 @@
+import { parse as parseQuery } from 'node:querystring'
+import type { Readable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
+import { BodyCut, FormInvalid, FormTooLarge } from '../errors.js'
+import { readParts } from './multipart.js'
+import { bodyOf } from './stream-scope.js'
+
+/** Bytes that a small form or JSON body may have. */
+const FORM_BYTES = 1024 * 1024
+
+/** Media type of the body in lower case, without parameters; empty without a header. */
+export function mediaType (request: FastifyRequest): string {
+  return (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+}
+
+/** Which kinds of small bodies there are. */
+export type FormKind = 'json' | 'urlencoded' | 'multipart'
+
+export function formKind (request: FastifyRequest): FormKind | undefined {
+  const type = mediaType(request)
+  if (type === 'application/json' || /^application\/[^;]+\+json$/.test(type)) return 'json'
+  if (type === 'application/x-www-form-urlencoded') return 'urlencoded'
+  return type === 'multipart/form-data' ? 'multipart' : undefined
+}
+
+/**
+ * A small body as its fields: of JSON, of a URL-encoded or of a multipart form (files in it are skipped). An empty body has none.
+ * The object has no prototype, so that any name is just a name.
+ * @throws {JsonInvalid} {@link FormInvalid} {@link FormTooLarge} {@link BodyCut}
+ */
+export async function readForm (request: FastifyRequest): Promise<Readonly<Record<string, unknown>>> {
+  const kind = formKind(request)
+  const fields: Record<string, unknown> = Object.create(null)
+  if (kind === 'multipart') {
+    for await (const part of readParts(bodyOf(request), request.headers['content-type'] ?? '')) {
+      if (part.kind === 'field') fields[part.name] = part.value
+      else part.body.resume()
+    }
+    return fields
+  }
+  const text = await readText(bodyOf(request))
+  if (text === '' || kind === undefined) return fields
+  const parsed: unknown = kind === 'json' ? parseJson(text) : parseQuery(text)
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new FormInvalid('an object is expected')
+  return Object.assign(fields, parsed)
+}
+
+/**
+ * A small body as text.
+ * @throws {FormTooLarge} {@link BodyCut}
+ */
+export async function readText (body: Readable, limit = FORM_BYTES): Promise<string> {
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  try {
+    for await (const data of body.iterator({ destroyOnReturn: false })) {
+      bytes += data.length
+      if (bytes > limit) throw new FormTooLarge(`at most ${limit} bytes`)
+      parts.push(data)
+    }
+  } catch (cause) {
+    throw bytes > limit ? cause : new BodyCut({ cause })
+  }
+  return Buffer.concat(parts).toString('utf8')
+}
+
+/** A body that should be JSON and is not; the message is the parser's. */
+export class JsonInvalid extends FormInvalid {}
+
+function parseJson (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new JsonInvalid(error instanceof Error ? error.message : String(error))
+  }
+}

@@ -1,0 +1,96 @@
+import { Readable } from 'node:stream'
+import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy'
+import { BodyCut, FormInvalid, FormTooLarge } from '../errors.js'
+
+export interface FieldPart {
+  readonly kind: 'field'
+  readonly name: string
+  readonly value: string
+}
+
+export interface FilePart {
+  readonly kind: 'file'
+  readonly name: string
+  /** As the client sent it, without folders; UTF-8. */
+  readonly filename: string
+  readonly contentType: string
+  /** Has to be read to its end, or destroyed, before the next part comes. Errors when the connection breaks. */
+  readonly body: Readable
+}
+
+export type Part = FieldPart | FilePart
+
+export interface MultipartLimits {
+  readonly fields: number
+  readonly fieldBytes: number
+  readonly parts: number
+}
+
+const LIMITS: MultipartLimits = { fields: 100, fieldBytes: 64 * 1024, parts: 200 }
+
+/**
+ * The parts of a multipart/form-data body, one after the other, as they come. Only `fieldBytes` of a text field are held in memory;
+ * files are not limited here.
+ * @param contentType the header with its boundary
+ * @throws {FormInvalid} malformed {@link FormTooLarge} {@link BodyCut}
+ */
+export async function * readParts (body: Readable, contentType: string, limits: Partial<MultipartLimits> = {}): AsyncGenerator<Part, void, undefined> {
+  const { fields, fieldBytes, parts } = { ...LIMITS, ...limits }
+  const busboy = makeBusboy(contentType, { fields, fieldSize: fieldBytes, parts, fileSize: Infinity, files: Infinity })
+  const queue: Part[] = []
+  let wake = (): void => {}
+  let end: { readonly error?: unknown } | undefined
+  let file: BusboyFileStream | undefined
+
+  const finish = (error?: unknown): void => {
+    if (end !== undefined) return
+    end = error === undefined ? {} : { error }
+    if (error !== undefined && file !== undefined && !file.readableEnded) file.destroy(error instanceof Error ? error : undefined)
+    wake()
+  }
+  const push = (part: Part): void => {
+    queue.push(part)
+    wake()
+  }
+  const onCut = (cause?: unknown): void => { if (!body.readableEnded) finish(new BodyCut({ cause })) }
+
+  busboy.on('file', (name, stream, filename, _encoding, type) => {
+    file = stream
+    stream.on('error', () => {})
+    push({ kind: 'file', name, filename: filename ?? '', contentType: type, body: stream })
+  })
+  busboy.on('field', (name, value, nameCut, valueCut) => {
+    if (nameCut || valueCut) finish(new FormTooLarge(`a field may have ${fieldBytes} bytes`))
+    else push({ kind: 'field', name, value })
+  })
+  busboy.on('fieldsLimit', () => { finish(new FormTooLarge(`at most ${fields} fields`)) })
+  busboy.on('partsLimit', () => { finish(new FormTooLarge(`at most ${parts} parts`)) })
+  busboy.on('error', error => { finish(new FormInvalid(error instanceof Error ? error.message : String(error))) })
+  busboy.on('finish', () => { finish() })
+  body.on('error', onCut).on('aborted', onCut).on('close', onCut)
+  if (body.destroyed && !body.readableEnded) onCut()
+  else body.pipe(busboy)
+
+  try {
+    while (true) {
+      const part = queue.shift()
+      if (part !== undefined) yield part
+      else if (end !== undefined) {
+        if ('error' in end) throw end.error
+        return
+      } else await new Promise<void>(resolve => { wake = resolve })
+    }
+  } finally {
+    body.off('aborted', onCut).off('close', onCut)
+    body.unpipe(busboy)
+    if (file !== undefined && !file.readableEnded) file.resume()
+  }
+}
+
+function makeBusboy (contentType: string, limits: Record<string, number>): BusboyInstance {
+  try {
+    return new Busboy({ headers: { 'content-type': contentType }, limits })
+  } catch (error) {
+    throw new FormInvalid(error instanceof Error ? error.message : String(error))
+  }
+}

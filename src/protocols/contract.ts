@@ -1,0 +1,52 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { Caller, CompletionReply } from '../engine/caller.js'
+import type { UploadEngine } from '../engine/upload-engine.js'
+import type { Upload } from '../upload.js'
+
+/** A wire protocol: reads requests, calls the engine, words the replies. One file or folder, made by a factory with its own options. */
+export interface Protocol {
+  /** Names the mount: uploads belong to the protocol that created them. Unique within one registration. */
+  readonly name: string
+  /** Below the registration's prefix; empty for none. */
+  readonly prefix: string
+  /** Declares the routes in a scope of its own, in which bodies arrive as streams, whatever their type. */
+  register (scope: FastifyInstance, uploads: Uploads): void | Promise<void>
+}
+
+/** What a protocol gets of the registration that it belongs to. */
+export interface Uploads {
+  readonly engine: UploadEngine
+  readonly settings: ProtocolSettings
+  /** On whose behalf the request acts: its user, its limits, and the host's hooks bound to it. */
+  caller (request: FastifyRequest, reply: FastifyReply): Promise<Caller>
+  /** What the host adds to a route: hooks, config, schema. */
+  routeOptions (route: RouteName): HostRouteOptions
+}
+
+/** The options that protocols read; a protocol's own options of the same name go first. */
+export interface ProtocolSettings {
+  /** ms from creation until an unfinished upload expires; null for never. */
+  readonly expirationDelta: number | null
+  /** Algorithm of the whole-file checksum; false for none. */
+  readonly checksum: string | false
+  /** Names of the form field that carries the bytes. */
+  readonly fieldNames: readonly string[]
+  readonly userRestricted: boolean
+  /** Anonymous requests are refused. */
+  readonly requireUser: boolean
+  /** Finished files can be downloaded; `inline` lists the media types that may be shown in the browser. */
+  readonly downloads: false | { readonly inline: readonly string[] }
+}
+
+export interface RouteName {
+  readonly protocol: string
+  /** What the route does: `create`, `chunk`, `complete`, `list` … as the protocol's page names it. */
+  readonly name: string
+  readonly method: string | readonly string[]
+  readonly url: string
+}
+
+/** What a host may add to a route of the plugin. Hooks run before the plugin's own. */
+export type HostRouteOptions = Omit<RouteShorthandOptions, 'handler' | 'validatorCompiler' | 'serializerCompiler' | 'exposeHeadRoute' | 'prefixTrailingSlash'>
+
+export type { Caller, CompletionReply, Upload }
