@@ -36,7 +36,7 @@ function partOf (file) {
   const [first, ...rest] = relative(source, file).split(sep)
   if (first === '..') return undefined
   if (rest.length === 0) return first.replace(/\.\w+$/, '')
-  if (rest.length === 1 && /^contract\.\w+$/.test(rest[0])) return 'contract'
+  if (rest.length === 1 && first !== 'protocols' && /^contract\.\w+$/.test(rest[0])) return 'contract'
   return first
 }
 
