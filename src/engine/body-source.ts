@@ -19,7 +19,7 @@ export type BodyEnd = 'end' | 'cut' | 'overflow' | 'stalled' | 'taken' | 'shutdo
  * and {@link ended} says why. The stream itself is left paused, neither destroyed nor drained: that is up to who owns the connection.
  */
 export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
-  /** Undefined while the body flows. */
+  /** Undefined while the body flows. `end` may still turn into `cut`. */
   ended: BodyEnd | undefined
   /** What broke the body, for `cut`. */
   cause: unknown
@@ -169,8 +169,14 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     this.#end('cut')
   }
 
-  /** HTTP/1 and HTTP/2 tell of a broken connection by this event first; on HTTP/2 an ordinary 'end' follows. */
-  readonly #onAborted = (): void => { this.#end('cut') }
+  /**
+   * Comes before the error, if one comes at all. It may even come after the end: a sender on HTTP/2 that gives up may first end
+   * its body in form. As long as nobody has counted on that end, it is a cut.
+   */
+  readonly #onAborted = (): void => {
+    if (this.ended === 'end') this.ended = 'cut'
+    else this.#end('cut')
+  }
 
   #tellBegin (begun: boolean): void {
     const begin = this.#begin
@@ -184,7 +190,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     clearTimeout(this.#stallTimer)
     clearTimeout(this.#batchTimer)
     clearTimeout(this.#yieldTimer)
-    this.#body.off('data', this.#onData).off('end', this.#onEnd).off('aborted', this.#onAborted).off('close', this.#onCut)
+    this.#body.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onCut)
     if (why !== 'end' && !this.#body.destroyed) this.#body.pause()
     if (why === 'lost' || why === 'abandoned') {
       this.#batch = []

@@ -51,5 +51,5 @@ export function gapAt (ranges: readonly ByteRange[], position: number): number |
 
 /** True when `ranges` have at least one byte of `wanted`. */
 export function overlaps (ranges: readonly ByteRange[], [start, end]: ByteRange): boolean {
-  return ranges.some(range => range[0] < end && start < range[1])
+  return start < end && ranges.some(range => range[0] < end && start < range[1])
 }

@@ -112,6 +112,12 @@ export async function until (reached: () => boolean | Promise<boolean>): Promise
   while (!await reached()) await new Promise(resolve => { setTimeout(resolve, 2) })
 }
 
+/** Keeps this process running, as the sockets of a server would: bodies made up by a test, and the timers of the engine, do not. */
+export function keepAlive (t: { teardown (fn: () => void): unknown }): void {
+  const timer = setInterval(() => {}, 60_000)
+  t.teardown(() => { clearInterval(timer) })
+}
+
 export interface Gate {
   readonly passed: Promise<void>
   open (): void
