@@ -1,0 +1,179 @@
+/**
+ * `npm run bench`: the plugin beside its peers, in one run, as ratios. Results go to standard output as a table and to
+ * bench/results/latest.json. Environment: BENCH_MIB (size of the large file, 1024), BENCH_ROUNDS (3), BENCH_DIR (where files go),
+ * BENCH_ONLY (part of a row's name).
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { Agent } from 'node:http'
+import { cpus, release, totalmem } from 'node:os'
+import { connect } from 'node:net'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MIB, type Upload, davPut, oursForm, oursPut, plainForm, plainPut, send, tusPatch } from './client.js'
+import { perSecond, race } from './measure.js'
+import type { PeerKind } from './peer.js'
+import { type Peer, startNginx, startPeer } from './server-process.js'
+
+const size = Number(process.env.BENCH_MIB ?? 1024) * MIB
+const rounds = Number(process.env.BENCH_ROUNDS ?? 3)
+const only = process.env.BENCH_ONLY ?? ''
+
+interface Row {
+  readonly what: string
+  readonly ours: string
+  readonly peer: string
+  /** Ours divided by the peer's, or a plain figure. */
+  readonly value: number
+  readonly goal: string
+  readonly met: boolean
+}
+
+const rows: Row[] = []
+
+function report (what: string, ours: string, peer: string, value: number, sign: '≥' | '≤', goal: number, unit = '×'): void {
+  const met = sign === '≥' ? value >= goal : value <= goal
+  rows.push({ what, ours, peer, value, goal: `${sign} ${goal} ${unit}`, met })
+  console.log(`${met ? '✓' : '✗'} ${what}: ${value.toFixed(2)} ${unit} (goal ${sign} ${goal}; ours ${ours}, peer ${peer})`)
+}
+
+async function withPeers<T> (kinds: readonly PeerKind[], work: (...peers: Peer[]) => Promise<T>): Promise<T> {
+  const peers = await Promise.all(kinds.map(kind => startPeer(kind)))
+  try {
+    return await work(...peers)
+  } finally {
+    for (const peer of peers) await peer.stop()
+  }
+}
+
+/** Ours against one peer with the same large file. */
+async function compare (
+  what: string, ours: [PeerKind, Upload], theirs: [PeerKind | 'nginx', Upload], goals: { throughput?: number, cpu?: number }
+): Promise<void> {
+  if (!what.includes(only)) return
+  const own = await startPeer(ours[0])
+  const other = theirs[0] === 'nginx' ? await startNginx() : await startPeer(theirs[0])
+  try {
+    if (other === undefined) {
+      console.log(`– ${what}: nginx is not installed`)
+      return
+    }
+    const contenders = [{ name: ours[0], peer: own, upload: ours[1] }, { name: theirs[0], peer: other, upload: theirs[1] }]
+    const [mine, their] = await race(contenders, size, rounds)
+    if (mine === undefined || their === undefined) return
+    if (goals.throughput !== undefined) {
+      report(`${what}: throughput`, `${mine.mibPerSecond.toFixed(0)} MiB/s`, `${their.mibPerSecond.toFixed(0)} MiB/s`,
+        mine.mibPerSecond / their.mibPerSecond, '≥', goals.throughput)
+    }
+    if (goals.cpu !== undefined) {
+      report(`${what}: CPU`, `${mine.cpuSecondsPerGib.toFixed(2)} s/GiB, peak ${mine.peakMib.toFixed(0)} MiB`,
+        `${their.cpuSecondsPerGib.toFixed(2)} s/GiB, peak ${their.peakMib.toFixed(0)} MiB`, mine.cpuSecondsPerGib / their.cpuSecondsPerGib, '≤', goals.cpu)
+    }
+  } finally {
+    await own.stop()
+    await other?.stop()
+  }
+}
+
+/** Requests of 64 KiB, eight files at a time. */
+async function smallChunks (): Promise<void> {
+  const what = '64 KiB chunks'
+  if (!what.includes(only)) return
+  const chunk = 64 * 1024
+  const parallel = 8
+  const count = 4000
+  const total = count / parallel * chunk
+  await withPeers(['ours raw', 'plain raw'], async (ours, plain) => {
+    const rate = { ours: 0, plain: 0 }
+    for (let round = 0; round < rounds; round++) {
+      const agent = new Agent({ keepAlive: true, maxSockets: parallel })
+      const raw = { 'content-type': 'application/octet-stream' }
+      const ids: string[] = []
+      rate.ours = Math.max(rate.ours, await perSecond(count, parallel, async (worker, turn) => {
+        const start = turn * chunk
+        const headers = { ...raw, 'content-range': `bytes ${start}-${start + chunk - 1}/${total}` }
+        const { body } = await send(ours?.port ?? 0, { method: 'PUT', path: `/uploads/${ids[worker] ?? ''}`, headers, size: chunk, agent })
+        ids[worker] ??= (JSON.parse(body) as { id: string }).id
+      }))
+      for (const id of ids) await send(ours?.port ?? 0, { method: 'DELETE', path: `/uploads/${id}` })
+      rate.plain = Math.max(rate.plain, await perSecond(count, parallel, async (worker, turn) => {
+        const headers = { ...raw, 'content-range': `bytes ${turn * chunk}-` }
+        await send(plain?.port ?? 0, { method: 'PUT', path: `/file-${worker}`, headers, size: chunk, agent })
+      }))
+      agent.destroy()
+    }
+    report(what, `${rate.ours.toFixed(0)}/s`, `${rate.plain.toFixed(0)}/s`, rate.ours / rate.plain, '≥', 0.6)
+  })
+}
+
+/** Time of completion with checksum, for a large file against a small one. */
+async function completion (): Promise<void> {
+  const what = 'completion of 2 GiB against 16 MiB'
+  if (!what.includes(only)) return
+  await withPeers(['ours md5'], async ours => {
+    const port = ours?.port ?? 0
+    const time = async (bytes: number): Promise<number> => {
+      let best = Infinity
+      for (let round = 0; round < rounds; round++) {
+        const headers = { 'content-type': 'application/octet-stream', 'content-range': `bytes 0-${bytes - 1}/${bytes}` }
+        const { body } = await send(port, { method: 'PUT', path: '/uploads/', headers, size: bytes })
+        const { id } = JSON.parse(body) as { id: string }
+        // The first answer tells the checksum of these bytes only by refusing a wrong one: it is computed all the same.
+        const start = performance.now()
+        await send(port, { method: 'POST', path: `/uploads/${id}`, headers: { 'content-type': 'application/json' }, before: '{"md5":"0"}' })
+          .catch(() => {})
+        best = Math.min(best, performance.now() - start)
+        await send(port, { method: 'DELETE', path: `/uploads/${id}` })
+      }
+      return best
+    }
+    const small = await time(16 * MIB)
+    const large = await time(2048 * MIB)
+    report(what, `${large.toFixed(1)} ms`, `${small.toFixed(1)} ms`, large / small, '≤', 2)
+  })
+}
+
+/** Memory of 200 uploads that trickle in. */
+async function slowUploads (): Promise<void> {
+  const what = '200 slow uploads'
+  if (!what.includes(only)) return
+  await withPeers(['ours md5'], async ours => {
+    const port = ours?.port ?? 0
+    await send(port, { method: 'GET', path: '/uploads/' })
+    const before = await ours?.usage()
+    const sockets = await Promise.all(Array.from({ length: 200 }, async () => {
+      const socket = connect(port, '127.0.0.1')
+      await once(socket, 'connect')
+      socket.write(`PUT /uploads/ HTTP/1.1\r\nHost: bench\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes 0-${64 * MIB - 1}/${64 * MIB}\r\n` +
+        `Content-Length: ${64 * MIB}\r\n\r\n`)
+      return socket
+    }))
+    let peak = 0
+    for (let turn = 0; turn < 50; turn++) {
+      for (const socket of sockets) socket.write(Buffer.alloc(16 * 1024))
+      await sleep(100)
+      peak = Math.max(peak, (await ours?.usage())?.rssMiB ?? 0)
+    }
+    for (const socket of sockets) socket.destroy()
+    const each = (peak - (before?.rssMiB ?? 0)) / sockets.length
+    report(what, `${peak.toFixed(0)} MiB`, `${(before?.rssMiB ?? 0).toFixed(0)} MiB idle`, each, '≤', 0.25, 'MiB each')
+  })
+}
+
+await compare('raw body', ['ours raw', oursPut], ['plain raw', plainPut], { throughput: 1.6, cpu: 0.5 })
+await compare('raw body with md5', ['ours md5', oursPut], ['plain md5', plainPut], { throughput: 1.2, cpu: 0.7 })
+await compare('multipart body', ['ours raw', oursForm], ['plain multipart', plainForm], { throughput: 1, cpu: 0.9 })
+await compare('tus PATCH', ['ours tus', tusPatch], ['plain raw', plainPut], { throughput: 1.6, cpu: 0.5 })
+await compare('against @tus/server', ['ours tus', tusPatch], ['@tus/server', tusPatch], { throughput: 3 })
+await compare('against nginx', ['ours raw', oursPut], ['nginx', davPut], { throughput: 0.5 })
+await smallChunks()
+await completion()
+await slowUploads()
+
+const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`
+console.log(`\n${machine}; file of ${size / MIB} MiB, best of ${rounds} rounds\n\n| what | ours | peer | ratio | goal | |\n|---|---|---|---|---|---|`)
+for (const { what, ours, peer, value, goal, met } of rows) {
+  console.log(`| ${what} | ${ours} | ${peer} | ${value.toFixed(2)} | ${goal} | ${met ? 'met' : 'missed'} |`)
+}
+await mkdir(new URL('./results/', import.meta.url), { recursive: true })
+await writeFile(new URL('./results/latest.json', import.meta.url), `${JSON.stringify({ machine, size, rounds, rows }, null, 2)}\n`)
+process.exit()
