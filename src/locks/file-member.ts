@@ -70,13 +70,17 @@ export class Member {
     this.ended = true
     this.#presiding = false
     this.#giveUp(new UploadBusy())
+    this.#disconnect()
+    await this.#joining
+    // Entering may have come to its end only now.
+    this.#disconnect()
+    await this.#registry.leave()
+  }
+
+  #disconnect (): void {
+    if (this.#server.listening) this.#server.close()
     this.#link?.close()
     for (const socket of this.#sockets) socket.destroy()
-    await this.#joining
-    if (!this.#entered) return
-    for (const socket of this.#sockets) socket.destroy()
-    await new Promise<void>(resolve => { this.#server.close(() => resolve()) })
-    await this.#registry.leave()
   }
 
   #ask (key: string, request: LockRequest, resolve: (lock: Lock) => void, reject: (cause: unknown) => void): Request {
@@ -187,6 +191,10 @@ export class Member {
   async #hearOf (member: MemberEntry): Promise<void> {
     const socket = await reach(this.#registry.pathOf(member))
     if (socket === undefined) return await this.#registry.remove(member)
+    if (this.ended) {
+      socket.destroy()
+      return
+    }
     this.#sockets.add(socket)
     const peer = new Peer<never, never>(socket)
     await Promise.race([peer.closed, this.#arbiter.heard(member.name)])

@@ -43,11 +43,10 @@ export class Registry {
   /** Lets `server` listen, then makes this process a member. */
   async enter (server: Server): Promise<void> {
     await mkdir(this.#directory, { recursive: true })
-    if (process.platform === 'linux' && !fits(join(this.#directory, `${this.name}.sock`))) this.#handle = await open(this.#directory)
-    try {
-      await listen(server, this.pathOf(this.#entry))
-    } catch {
-      // A file system without sockets, or a path too long for one.
+    if (process.platform === 'linux' && !fits(this.pathOf(this.#entry))) this.#handle = await open(this.#directory)
+    const path = this.pathOf(this.#entry)
+    // Some file systems have no sockets.
+    if (!fits(path) || !await listen(server, path).then(() => true, () => false)) {
       this.#entry = { name: this.name, address: join(tmpdir(), `${this.name}.sock`) }
       await listen(server, this.pathOf(this.#entry))
     }
@@ -56,16 +55,18 @@ export class Registry {
     await rename(unfinished, this.#file(`${this.name}.member`))
   }
 
-  /** Call it when the server has closed. */
+  /** Call it when the server listens no more. */
   async leave (): Promise<void> {
-    await this.remove(this.#entry)
+    // What cannot be removed is taken for what a dead process left.
+    await this.remove(this.#entry).catch(() => {})
     await this.#handle?.close()
+    this.#handle = undefined
   }
 
   /** All members but this one; some of them may be dead. */
   async others (): Promise<MemberEntry[]> {
     const names = (await readdir(this.#directory)).filter(name => name.endsWith('.member') && name !== `${this.name}.member`)
-    const entries = await Promise.all(names.map(name => this.#read(name)))
+    const entries = await Promise.all(names.map(name => this.#read(name, name.slice(0, -'.member'.length))))
     return entries.filter(entry => entry !== undefined)
   }
 
@@ -80,7 +81,7 @@ export class Registry {
     for (;;) {
       const generation = await this.#highest()
       if (generation === 0) return undefined
-      const entry = await this.#read(`${generation}.arbiter`)
+      const entry = await this.#read(`${generation}.arbiter`, 'unknown')
       if (entry !== undefined) return { ...entry, generation }
     }
   }
@@ -120,12 +121,14 @@ export class Registry {
     return (await readdir(this.#directory)).filter(name => /^\d+\.arbiter$/.test(name)).map(name => Number.parseInt(name))
   }
 
-  async #read (name: string): Promise<MemberEntry | undefined> {
+  /** @returns undefined when the file is gone. After a power cut it may hold nothing: then nobody listens as `name`. */
+  async #read (file: string, name: string): Promise<MemberEntry | undefined> {
     try {
-      const entry: unknown = JSON.parse(await readFile(this.#file(name), 'utf8'))
-      return isMemberEntry(entry) ? entry : undefined
+      const entry: unknown = JSON.parse(await readFile(this.#file(file), 'utf8'))
+      return isMemberEntry(entry) ? entry : { name, address: null }
     } catch (cause) {
       if (hasCode(cause, 'ENOENT')) return undefined
+      if (cause instanceof SyntaxError) return { name, address: null }
       throw cause
     }
   }
