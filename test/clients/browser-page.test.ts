@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Locator, Page } from 'playwright-core'
 import t from 'tap'
@@ -17,6 +18,8 @@ const SLOW = 12 * MB
 
 const serverFile = fileURLToPath(new URL('../../examples/server.ts', import.meta.url))
 const directory = await mkdtemp(join(tmpdir(), 'page-'))
+/** What the servers said after their start. */
+const log: string[] = []
 let server: ChildProcess
 let url = 'http://127.0.0.1:0/'
 
@@ -27,13 +30,15 @@ async function startServer (): Promise<void> {
     stdio: ['ignore', 'pipe', 'inherit']
   })
   if (server.stdout === null) throw new Error('The server has no output')
-  for await (const text of server.stdout) {
-    const printed = /http:\/\/\S+/.exec(String(text))
-    if (printed === null) continue
-    url = printed[0]
-    return
-  }
-  throw new Error('The server ended before it listened')
+  const lines = createInterface({ input: server.stdout })
+  url = await new Promise((resolve, reject) => {
+    server.once('exit', () => { reject(new Error('The server ended before it listened')) })
+    lines.on('line', line => {
+      const printed = /^Drop files on (\S+)/.exec(line)?.[1]
+      if (printed === undefined) log.push(line)
+      else resolve(printed)
+    })
+  })
 }
 
 async function killServer (signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
@@ -248,8 +253,9 @@ function pageTests (browser: Browser): void {
     t.equal((await fetch(new URL('/files/none', url))).status, 404)
   })
 
-  t.test('a SIGTERM ends the server in peace', async t => {
+  t.test('a SIGTERM ends the server in peace, and it had nothing to complain of', async t => {
     t.equal(await killServer('SIGTERM'), 0)
+    t.same(log, [])
   })
 }
 
