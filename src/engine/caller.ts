@@ -22,6 +22,20 @@ export interface CallerHooks {
   readonly onRemove?: (upload: Upload) => Promise<void>
 }
 
+/**
+ * The caller for uploads that only serve another one, such as a part whose place is not known yet. They are unknown to the mount's clients,
+ * do not count as open ones, and the host is neither asked nor told of them.
+ */
+export function innerCaller (caller: Caller): Caller {
+  return { ...caller, protocol: (caller.protocol ?? 'host') + INNER, restricted: false, hooks: {} }
+}
+
+export function isInner ({ protocol }: Pick<Caller, 'protocol'>): boolean {
+  return protocol?.endsWith(INNER) === true
+}
+
+const INNER = '/inner'
+
 /** How the host wants the last request answered; what is left out stays as the protocol words it. */
 export interface CompletionReply {
   readonly statusCode?: number

@@ -12,7 +12,7 @@ import {
 } from '../upload.js'
 import type { BodySource } from './body-source.js'
 import { addRange, covers } from './byte-ranges.js'
-import type { Caller, UploadDraft } from './caller.js'
+import { type Caller, isInner, type UploadDraft } from './caller.js'
 import { type Completed, type CompleteRequest, Completion } from './completion.js'
 import { checkDraft, checkSize, largestFile, newUpload } from './draft.js'
 import type { Hold } from './hold.js'
@@ -106,7 +106,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       const draft = await caller.hooks.onCreate?.(wanted) ?? wanted
       checkDraft(this.storage, caller, draft)
       const created = await this.#countingOpen(caller, () => this.#store(newUpload(caller, draft), draft.serial))
-      this.#tell(() => { this.emit('create', created) })
+      this.#tell(created, () => { this.emit('create', created) })
       return created
     })
   }
@@ -153,6 +153,11 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   /** The bytes of `range`, of an unfinished upload too. */
   read (upload: Upload, range: ByteRange): Readable {
     return this.storage.read(upload, range)
+  }
+
+  /** As {@link read}, once the first bytes are at hand: what is gone is known before a reply begins. @throws {UploadGone} {@link StorageTrouble} */
+  async open (upload: Upload, range: ByteRange): Promise<Readable> {
+    return await asked(() => begun(this.storage.read(upload, range)))
   }
 
   /**
@@ -237,7 +242,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
         ? current
         : { ...current, status: 'removed', reason, removedAt: Date.now(), received: [], checksumState: null })
     }
-    this.#tell(() => { this.emit('remove', upload, reason) })
+    this.#tell(upload, () => { this.emit('remove', upload, reason) })
   }
 
   /** Runs `work` on the newest record if the upload is not in use; undefined when it is. Disturbs nobody. */
@@ -257,6 +262,11 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return this.#turns.stopping.aborted
   }
 
+  /** Aborts with {@link shutdown}, for work beside the requests. */
+  get stopSignal (): AbortSignal {
+    return this.#turns.stopping
+  }
+
   /** All records of a query, whoever owns them, a page at a time. */
   async * everyUpload (query: Omit<ListQuery, 'cursor'>): AsyncGenerator<Upload, void, undefined> {
     let cursor: string | undefined
@@ -270,13 +280,13 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   /** Runs `create` if the user may have one more unfinished upload; his creations wait for each other, so that the count is right. */
   async #countingOpen<T> (caller: Caller, create: () => Promise<T>): Promise<T> {
     const max = this.options.maxOpenUploads
-    if (max === null) return await create()
+    if (max === null || isInner(caller)) return await create()
     const user = createHash('sha256').update(JSON.stringify(caller.user)).digest('hex')
     return await this.#turns.queue(`creates.${user}`, async () => {
       const now = Date.now()
       let open = 0
       for await (const upload of this.everyUpload({ status: 'uploading', user: caller.user })) {
-        if (!isExpired(upload, now) && ++open >= max) throw new TooManyUploads(max)
+        if (!isExpired(upload, now) && !isInner(upload) && ++open >= max) throw new TooManyUploads(max)
       }
       return await create()
     })
@@ -323,7 +333,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
           this.#bodies.add(started)
           if (this.stopping) started.stop('shutdown')
         },
-        onProgress: saved => { this.#tell(() => { this.emit('progress', saved) }) }
+        onProgress: saved => { this.#tell(saved, () => { this.emit('progress', saved) }) }
       })
     } finally {
       if (source !== undefined) this.#bodies.delete(source)
@@ -345,7 +355,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   async #finish (caller: Caller, upload: UploadingUpload, request: CompleteRequest, hold: Hold): Promise<Completed> {
     const completed = await this.#completion.finish(caller, upload, request, hold, this.#turns.stopping)
-    this.#tell(() => { this.emit('complete', completed.upload) })
+    this.#tell(completed.upload, () => { this.emit('complete', completed.upload) })
     return completed
   }
 
@@ -387,13 +397,20 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   }
 
   /** What a listener throws is its own trouble: what it was told of has happened. */
-  #tell (emit: () => void): void {
+  #tell (upload: Upload, emit: () => void): void {
+    if (isInner(upload)) return
     try {
       emit()
     } catch (error) {
       process.emitWarning(error instanceof Error ? error : String(error))
     }
   }
+}
+
+async function begun (bytes: Readable): Promise<Readable> {
+  if (bytes.readableLength > 0) return bytes
+  await new Promise<void>((resolve, reject) => { bytes.once('readable', resolve).once('close', resolve).once('error', reject) })
+  return bytes
 }
 
 /** True when this write's request asks to complete the upload, and it can be. */
