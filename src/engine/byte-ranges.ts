@@ -17,6 +17,16 @@ export function addRange (ranges: readonly ByteRange[], added: ByteRange): reado
   return [...before, [start, end], ...after]
 }
 
+/** `ranges` without the bytes of `removed`. */
+export function removeRange (ranges: readonly ByteRange[], [start, end]: ByteRange): readonly ByteRange[] {
+  if (!overlaps(ranges, [start, end])) return ranges
+  return ranges.flatMap(([from, to]): ByteRange[] => {
+    const left: ByteRange = [from, Math.min(to, start)]
+    const right: ByteRange = [Math.max(from, end), to]
+    return [left, right].filter(([first, last]) => first < last)
+  })
+}
+
 /** True when every byte of `wanted` is in `ranges`. */
 export function covers (ranges: readonly ByteRange[], [start, end]: ByteRange): boolean {
   return start >= end || ranges.some(range => range[0] <= start && range[1] >= end)

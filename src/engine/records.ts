@@ -33,6 +33,11 @@ export class Records {
     return upload
   }
 
+  /** The record, for work of the engine's own. */
+  async find (id: string): Promise<Upload | undefined> {
+    return await asked(() => this.#metadata.get(id))
+  }
+
   /** As {@link get}, by the small integer. */
   async getBySerial (caller: Caller, serial: number): Promise<Upload> {
     const upload = Number.isSafeInteger(serial) && serial > 0 ? await asked(() => this.#metadata.getBySerial(serial)) : undefined

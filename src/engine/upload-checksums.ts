@@ -17,13 +17,16 @@ export class UploadChecksums {
     this.#reader = new ChecksumReader(storage, this.#checksums)
   }
 
-  /** The checksum of the bytes before `start`, to go on with; undefined when too much would have to be read for it, or is not there. */
-  async runningAt (upload: UploadingUpload, start: number, stopping: AbortSignal): Promise<RunningChecksum | undefined> {
+  /**
+   * The checksum of the bytes before `start`, to go on with; undefined when too much would have to be read for it, or is not there.
+   * @param readBack false reads nothing: for bodies that come side by side, whom the follower relieves of it
+   */
+  async runningAt (upload: UploadingUpload, start: number, readBack: boolean, stopping: AbortSignal): Promise<RunningChecksum | undefined> {
     if (upload.checksum === null || (upload.checksumState?.offset ?? 0) > start || !covers(upload.received, [0, start])) return undefined
     const { algorithm } = upload.checksum
     const running = await this.#checksums.resume(algorithm, upload.checksumState)
     if (running.offset === start) return running
-    if (start - running.offset > CATCH_UP_BYTES) return undefined
+    if (!readBack || start - running.offset > CATCH_UP_BYTES) return undefined
     try {
       const state = await this.#reader.advance(upload, algorithm, running.save(), start, stopping)
       return state.offset === start ? await this.#checksums.resume(algorithm, state) : undefined

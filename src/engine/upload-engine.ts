@@ -11,8 +11,9 @@ import {
   type ByteRange, type CompleteUpload, type JsonValue, type RemovalReason, type Upload, type UploadingUpload, isExpired, offsetOf
 } from '../upload.js'
 import type { BodySource } from './body-source.js'
-import { addRange, covers } from './byte-ranges.js'
+import { addRange, covers, overlaps, removeRange } from './byte-ranges.js'
 import { type Caller, isInner, type UploadDraft } from './caller.js'
+import { ChecksumFollower } from './checksum-follower.js'
 import { type Completed, type CompleteRequest, Completion } from './completion.js'
 import { checkDraft, checkSize, largestFile, newUpload } from './draft.js'
 import type { Hold } from './hold.js'
@@ -81,6 +82,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   readonly options: EngineOptions
   readonly #turns: Turns
   readonly #checksums: UploadChecksums
+  readonly #follower: ChecksumFollower
   readonly #completion: Completion
   readonly #bodies = new Set<BodySource>()
 
@@ -93,6 +95,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     this.records = new Records(metadata)
     this.#turns = new Turns(options.locks, this.records, options.lockTimeout)
     this.#checksums = new UploadChecksums(storage)
+    this.#follower = new ChecksumFollower(this.records, this.#turns, this.#checksums)
     this.#completion = new Completion(storage, this.records, this.#checksums, options.location)
   }
 
@@ -175,7 +178,11 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       if (range !== undefined) return { upload: written, completed: undefined }
       return await this.#completeIfDue(caller, written, request, hold)
     })
-    if (range === undefined || !isDue(saved.upload, request)) return saved
+    if (range === undefined) return saved
+    if (!isDue(saved.upload, request)) {
+      this.#follower.follow(saved.upload)
+      return saved
+    }
     // All bytes are there: whoever still sends some of them again stops.
     return await this.#turns.take(caller, id, { claim: 'stop' }, async (upload, hold) => {
       if (upload.status === 'removed') assertUploading(upload)
@@ -317,7 +324,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     const place = placeOf(upload, request, { maxBytes, anyOffset: storage.capabilities.anyOffset })
     let source: BodySource | undefined
     try {
-      const ready = request.overwrite === true ? await this.#forgetChecksum(upload, place.start) : upload
+      const ready = request.overwrite === true ? await this.#takeBack(upload, place.start, request) : upload
       return await writeBody(ready, request, place, {
         storage,
         records,
@@ -327,7 +334,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
         saveEvery: this.options.saveEvery ?? SAVE_EVERY,
         expiresIn: upload.expiresAt === null ? null : this.options.slidingExpiry,
         final: request.complete?.when === 'end',
-        checksum: await this.#checksums.runningAt(ready, place.start, this.#turns.stopping),
+        checksum: await this.#checksums.runningAt(ready, place.start, request.parallel !== true, this.#turns.stopping),
         onStart: started => {
           source = started
           this.#bodies.add(started)
@@ -340,10 +347,18 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     }
   }
 
-  /** A checksum that has seen bytes which are now replaced would tell of a file that is no more, even if the body is cut. */
-  async #forgetChecksum (upload: UploadingUpload, start: number): Promise<UploadingUpload> {
-    if ((upload.checksumState?.offset ?? 0) <= start) return upload
-    return asUploading(await this.records.update(upload.id, current => ({ ...asUploading(current), checksumState: null }), upload))
+  /**
+   * A checksum that has seen bytes which are now replaced would tell of a file that is no more, even if the body is cut. Nor may an
+   * atomic body that is cut leave half of the old bytes and half of its own.
+   */
+  async #takeBack (upload: UploadingUpload, start: number, { atomic, length }: WriteRequest): Promise<UploadingUpload> {
+    const taken: ByteRange = [start, start + (atomic === true ? length ?? 0 : 0)]
+    const seen = (upload.checksumState?.offset ?? 0) > start
+    if (!seen && !overlaps(upload.received, taken)) return upload
+    return asUploading(await this.records.update(upload.id, current => {
+      const { received, checksumState, ...rest } = asUploading(current)
+      return { ...rest, received: removeRange(received, taken), checksumState: seen ? null : checksumState }
+    }, upload))
   }
 
   async #completeIfDue (caller: Caller, upload: Upload, request: FinishingWriteRequest, hold: Hold): Promise<Written> {

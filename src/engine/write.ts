@@ -31,7 +31,10 @@ export interface WriteRequest {
    * others one after the other. Without `anyOffset` in the storage it is an ordinary write.
    */
   readonly parallel?: boolean
-  /** Bytes that are there are replaced, where the storage can, and count as received all the time; takes the upload for itself. */
+  /**
+   * Bytes that are there are replaced, where the storage can; takes the upload for itself. They count as received all the time, unless the
+   * body is `atomic` and its `length` known: then they are taken back first, so that a cut leaves them missing rather than mixed.
+   */
   readonly overwrite?: boolean
   /** Of a body that goes beyond the upload's size `refuse` drops what is not yet saved, `keep` saves what fits, unless `atomic`. */
   readonly overflow?: 'refuse' | 'keep'
