@@ -7,7 +7,7 @@ import type { Metadata } from '../../src/metadata/contract.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { memoryStorage } from '../../src/storage/memory.js'
-import type { ByteRange, Upload } from '../../src/upload.js'
+import type { ByteRange, CompleteUpload, Upload } from '../../src/upload.js'
 
 /** Somebody without limits; `overrides` makes him another. */
 export function callerOf (overrides: Partial<Caller> = {}): Caller {
@@ -105,6 +105,16 @@ export async function codeOf (promise: Promise<unknown>): Promise<string> {
   } catch (error) {
     return error instanceof Error && 'code' in error ? String(error.code).replace('FST_CHUNKED_UPLOAD_', '') : String(error)
   }
+}
+
+/** A complete upload with `bytes`. */
+export async function completeOf (
+  engine: UploadEngine, caller: Caller, bytes: Uint8Array, draft: Partial<UploadDraft> = {}
+): Promise<CompleteUpload> {
+  const { id } = await engine.create(caller, draftOf(draft))
+  const { completed } = await engine.write(caller, id, { start: 0, body: bodyOf(bytes), complete: { when: 'end' } })
+  if (completed === undefined) throw new Error('it is complete')
+  return completed.upload
 }
 
 /** Resolves when `reached` is true, looking again and again without a fixed time. */
