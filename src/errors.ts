@@ -24,9 +24,18 @@ export const TooManyUploads = createError('FST_CHUNKED_UPLOAD_TOO_MANY', 'Too ma
 export const UserRequired = createError('FST_CHUNKED_UPLOAD_USER_REQUIRED', 'Authentication is required', 401)
 
 // ── Sizes and offsets ───────────────────────────────────────────────────────────────────────────────────────────────
-export const SizeLimitExceeded = createError<[number]>('FST_CHUNKED_UPLOAD_TOO_LARGE', 'Size exceeds the limit of %d bytes', 413)
+const SizeLimitError = createError<[number]>('FST_CHUNKED_UPLOAD_TOO_LARGE', 'Size exceeds the limit of %d bytes', 413)
+/** Larger than caller or storage allow: `limit` bytes. */
+export class SizeLimitExceeded extends SizeLimitError {
+  constructor (readonly limit: number) { super(limit) }
+}
+
+const SizeConflictError = createError<[number, number]>('FST_CHUNKED_UPLOAD_SIZE_CONFLICT', 'Upload has a size of %d bytes, not %d', 400)
 /** The declared size contradicts the one that the upload already has. */
-export const SizeConflict = createError<[number, number]>('FST_CHUNKED_UPLOAD_SIZE_CONFLICT', 'Upload has a size of %d bytes, not %d', 400)
+export class SizeConflict extends SizeConflictError {
+  constructor (readonly size: number, readonly declared: number) { super(size, declared) }
+}
+
 /** More bytes than the upload's size leaves room for. */
 export const BeyondSize = createError<[number]>('FST_CHUNKED_UPLOAD_BEYOND_SIZE', 'Data goes beyond the size of the upload (%d bytes)', 413)
 export const ChunkSizeRefused = createError<[string]>('FST_CHUNKED_UPLOAD_CHUNK_SIZE', 'Chunk size is not possible here: %s', 400)

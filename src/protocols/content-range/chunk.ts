@@ -1,0 +1,121 @@
+import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import type { FastifyRequest } from 'fastify'
+import { LengthMismatch } from '../../errors.js'
+import { dispositionFilename } from '../../http/content-disposition.js'
+import { formKind, mediaType, readForm } from '../../http/form.js'
+import { type FilePart, readParts } from '../../http/multipart.js'
+import { bodyOf, contentLength, hasBody } from '../../http/stream-scope.js'
+import { noChunk, unsupportedMediaType } from './wording.js'
+
+/** The bytes of a request, and what the client says of their file. */
+export interface Chunk {
+  readonly body: Readable
+  readonly contentType: string | null
+  /** As sent with the bytes; empty without one. */
+  readonly filename: string
+  /** The text fields of the form read so far: those behind the file are there only after {@link finish}. */
+  readonly fields: ReadonlyMap<string, string>
+  /** Bytes, where the request tells them beforehand. */
+  readonly length: number | undefined
+  /** The bytes are a form's: clients send a chunk again as a whole. Of a raw body what has arrived may be kept. */
+  readonly atomic: boolean
+  /** Reads what is left of the bytes, and tells how many they were together. */
+  count (): Promise<number>
+  /** Reads the rest of the form. */
+  finish (): Promise<void>
+}
+
+export interface ChunkRules {
+  readonly fieldNames: readonly string[]
+  /** A raw body tells its place by Content-Range; without this rule it may also be a whole file. */
+  readonly requireContentRange: boolean
+  /** Whether raw bodies are served at all. */
+  readonly raw: boolean
+}
+
+/**
+ * Gives `work` the chunk of a request: the file part of a form, or a raw body.
+ * @throws {Refused} the request has no bytes, or of a type that is not served {@link JsonInvalid} {@link FormInvalid} {@link BodyCut}
+ */
+export async function withChunk<T> (request: FastifyRequest, rules: ChunkRules, work: (chunk: Chunk) => Promise<T>): Promise<T> {
+  const kind = formKind(request)
+  if (kind === 'multipart') return await withFilePart(request, rules.fieldNames, work)
+  if (kind === 'json') await readForm(request)
+  if (kind !== undefined || !hasBody(request)) throw noChunk()
+  const range = request.headers['content-range'] ?? ''
+  if (!rules.raw || (range === '' && rules.requireContentRange)) throw unsupportedMediaType(request.headers['content-type'] ?? '')
+  return await work(rawChunk(request))
+}
+
+function rawChunk (request: FastifyRequest): Chunk {
+  const body = bodyOf(request)
+  const length = contentLength(request)
+  const counted = counting(body)
+  return {
+    body,
+    contentType: mediaType(request) || null,
+    filename: dispositionFilename(request.headers['content-disposition']) ?? '',
+    fields: new Map(),
+    length,
+    atomic: false,
+    count: async () => length ?? await counted(),
+    finish: async () => {}
+  }
+}
+
+async function withFilePart<T> (request: FastifyRequest, fieldNames: readonly string[], work: (chunk: Chunk) => Promise<T>): Promise<T> {
+  const parts = readParts(bodyOf(request), request.headers['content-type'] ?? '')
+  const fields = new Map<string, string>()
+  const nextFile = async (): Promise<FilePart | undefined> => {
+    for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
+      const part = next.value
+      if (part.kind === 'field') fields.set(part.name, part.value)
+      else if (fieldNames.includes(part.name)) return part
+      else part.body.resume()
+    }
+    return undefined
+  }
+  try {
+    const file = await nextFile()
+    if (file === undefined) throw noChunk()
+    return await work({
+      body: file.body,
+      contentType: file.contentType,
+      filename: file.filename,
+      fields,
+      length: undefined,
+      atomic: true,
+      count: counting(file.body),
+      finish: async () => {
+        for (let more = await nextFile(); more !== undefined; more = await nextFile()) more.body.resume()
+      }
+    })
+  } finally {
+    await parts.return()
+  }
+}
+
+/** Counts a body's bytes beside its reader; the result reads what the reader left and tells the sum. */
+function counting (body: Readable): () => Promise<number> {
+  let bytes = 0
+  // Listening alone would let it flow before the reader is there.
+  body.pause()
+  body.on('data', (data: Uint8Array) => { bytes += data.length })
+  return async () => {
+    if (!body.readableEnded) {
+      body.resume()
+      await finished(body, { writable: false })
+    }
+    return bytes
+  }
+}
+
+/**
+ * Says of a chunk of another length than announced how long it is: storing stopped where it went beyond.
+ * @throws {LengthMismatch} {@link BodyCut}
+ */
+export async function tellLength (error: unknown, chunk: Chunk): Promise<never> {
+  if (error instanceof LengthMismatch) throw new LengthMismatch(await chunk.count(), error.expected)
+  throw error
+}

@@ -1,0 +1,66 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { OffsetMismatch, TakenOver, UploadComplete, UploadNotFound } from '../../errors.js'
+import { type Upload, offsetOf } from '../../upload.js'
+import type { Caller } from '../contract.js'
+import { type Chunk, tellLength } from './chunk.js'
+import { earlyName, lateName } from './file-name.js'
+import { type Mount, lacksUser } from './mount.js'
+import type { ChunkRange } from './range-header.js'
+import { Refused, emptyFile } from './wording.js'
+
+/** What a new upload does once its first bytes are stored and the form is read. */
+type Then<T> = (upload: Upload) => Promise<T>
+
+/**
+ * Makes an upload with its first bytes; when anything fails, nothing of it is left.
+ * @param range where the chunk stands; undefined takes the chunk as the whole file
+ */
+export async function storeFirst<T> (
+  { uploads: { engine }, settings }: Mount, caller: Caller, chunk: Chunk, range: ChunkRange | undefined, log: FastifyBaseLogger,
+  then: Then<T>
+): Promise<T> {
+  if (range !== undefined && range.start !== 0) throw new OffsetMismatch(0, range.start)
+  if (lacksUser(settings, caller)) throw new Refused('Upload requires user authentication but user cannot be determined')
+  const nameKnown = chunk.fields.has('filename')
+  const filename = earlyName(chunk)
+  const { id } = await engine.create(caller, {
+    filename,
+    contentType: chunk.contentType,
+    metadata: {},
+    protocolState: {},
+    size: range === undefined ? chunk.length ?? null : settings.requireComplete ? range.total : null,
+    chunkSize: null,
+    checksum: settings.checksum === false ? null : { algorithm: settings.checksum, value: null },
+    expiresIn: settings.expirationDelta,
+    serial: false
+  })
+  try {
+    const length = range?.length ?? chunk.length
+    const { upload } = await engine.write(caller, id, {
+      start: 0, body: chunk.body, atomic: chunk.atomic, ...length !== undefined && { length }
+    })
+    if (offsetOf(upload) === 0) throw emptyFile()
+    await chunk.finish()
+    const name = lateName(chunk, nameKnown, settings.requireFilename)
+    // The host may have given it another name.
+    if (name === undefined || upload.filename !== filename) return await then(upload)
+    return await then(await engine.update(caller, id, () => ({ filename: name })))
+  } catch (error) {
+    if (!(error instanceof TakenOver)) await takeBack(engine, caller, id, !chunk.atomic, log)
+    return await tellLength(error, chunk)
+  }
+}
+
+/** Removes what a failed request has begun. Of a raw body that was cut, stored bytes stay if its user can find the upload again. */
+async function takeBack (
+  engine: Mount['uploads']['engine'], caller: Caller, id: string, keepsBytes: boolean, log: FastifyBaseLogger
+): Promise<void> {
+  const findable = caller.user !== null || !caller.restricted
+  const onRemove = async (upload: Upload): Promise<void> => {
+    if (upload.status === 'complete' || (keepsBytes && findable && offsetOf(upload) > 0)) throw new UploadComplete()
+  }
+  await engine.remove({ ...caller, hooks: { onRemove } }, id).catch((error: unknown) => {
+    if (error instanceof UploadComplete || error instanceof UploadNotFound) return
+    log.warn({ err: error, upload: id }, 'a failed upload could not be removed; it is left to the sweeper')
+  })
+}
