@@ -138,7 +138,9 @@ export function form (parts: readonly FormPart[], end = `--${BOUNDARY}--\r\n`): 
 }
 
 /** The first or next chunk of a file as a form, with its Content-Range. */
-export function chunkForm (content: string | Uint8Array, range: string | undefined, more: readonly FormPart[] = [], field = 'file'): Required<Message> {
+export function chunkForm (
+  content: string | Uint8Array, range: string | undefined, more: readonly FormPart[] = [], field = 'file'
+): Required<Message> {
   const { headers, body } = form([{ name: field, filename: 'file.bin', content }, ...more])
   return { headers: { ...headers, ...range !== undefined && { 'content-range': range } }, body }
 }
@@ -154,4 +156,13 @@ export function field (answer: Answer, name: string): string {
   const found: unknown = typeof value === 'object' && value !== null ? Object.entries(value).find(([key]) => key === name)?.[1] : undefined
   if (found === undefined || found === null) throw new Error(`no ${name} in: ${answer.status} ${answer.text}`)
   return String(found)
+}
+
+/** A host whose users say who they are in the header `x-user`. */
+export function usersByHeader (app: FastifyInstance): void {
+  app.decorateRequest('user', null)
+  app.addHook('onRequest', async request => {
+    const id = request.headers['x-user']
+    if (typeof id === 'string') Object.assign(request, { user: { id } })
+  })
 }
