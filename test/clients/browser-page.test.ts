@@ -93,7 +93,7 @@ function pageTests (browser: Browser): void {
     const context = await browser.newContext({ acceptDownloads: true })
     t.teardown(() => context.close())
     const page = await context.newPage()
-    page.setDefaultTimeout(60_000)
+    page.setDefaultTimeout(30_000)
     page.on('pageerror', error => { t.fail(`the page threw ${error.message}`) })
     page.on('console', message => {
       const text = message.text()
@@ -104,13 +104,13 @@ function pageTests (browser: Browser): void {
   }
 
   t.test('a dropped file is paused, resumed, outlives a kill -9 of the server, and arrives whole', async t => {
-    const { path, sha256 } = await randomFile('film.mp4', 40 * MB)
+    const { path, sha256 } = await randomFile('film.mp4', 30 * MB)
     const page = await openPage(t)
     const unthrottle = await throttleUploads(page, SLOW)
     await dropFiles(page, [path])
     const row = uploadRow(page, 'film.mp4')
     await progressBeyond(row, 0.1)
-    t.match(await row.locator('.figures').textContent(), /of 40\.0 MB/)
+    t.match(await row.locator('.figures').textContent(), /of 30\.0 MB/)
 
     await row.getByRole('button', { name: 'Pause:' }).click()
     await state(row, 'paused')
@@ -131,9 +131,9 @@ function pageTests (browser: Browser): void {
   })
 
   t.test('after a reload a dropped file goes on by itself, a paused one by a click, and another when it is chosen again', async t => {
-    const dropped = await randomFile('dropped.bin', 20 * MB)
-    const chosen = await randomFile('chosen.bin', 20 * MB)
-    const paused = await randomFile('paused.bin', 20 * MB)
+    const dropped = await randomFile('dropped.bin', 12 * MB)
+    const chosen = await randomFile('chosen.bin', 12 * MB)
+    const paused = await randomFile('paused.bin', 12 * MB)
     const page = await openPage(t)
     const unthrottle = await throttleUploads(page, SLOW)
     await dropFiles(page, [dropped.path, paused.path])
@@ -158,7 +158,7 @@ function pageTests (browser: Browser): void {
   })
 
   t.test('a cancelled upload is gone from the page, from the server, and after a reload', async t => {
-    const { path } = await randomFile('regret.bin', 20 * MB)
+    const { path } = await randomFile('regret.bin', 12 * MB)
     const page = await openPage(t)
     await throttleUploads(page, SLOW)
     await dropFiles(page, [path])
@@ -179,7 +179,7 @@ function pageTests (browser: Browser): void {
   })
 
   t.test('a busy server, a wrong offset and a wrong checksum are told apart, and none is the end', async t => {
-    const { path, sha256 } = await randomFile('trouble.bin', 20 * MB)
+    const { path, sha256 } = await randomFile('trouble.bin', 3 * MB)
     const page = await openPage(t)
     const answers = [
       { status: 503, headers: { 'retry-after': '1' }, json: { detail: 'Upload is in use by another request' } },
@@ -205,14 +205,14 @@ function pageTests (browser: Browser): void {
 
   t.test('hostile and foreign file names are text on the page and keep their form in the download', async t => {
     const page = await openPage(t)
-    for (const name of ['<img src=x onerror=document.title=1>.html', 'ünï — 文件.bin', 'a"b\\c;\'%41 100%.txt']) {
+    for (const name of ['<img src=x onerror=document.title=1>.html', 'ünï — 文件.bin', 'a"b;c\'%41 100%.txt']) {
       const { path, sha256 } = await randomFile(name, 1000)
       await page.getByLabel('Files to upload').setInputFiles(path)
       await fileRow(page, name).waitFor()
       t.equal(await fileRow(page, name).locator('.name').textContent(), name)
       const saved = await download(page, name)
       t.equal(saved.sha256, sha256, name)
-      t.equal(saved.name, name.replace(/[<>"\\]/g, '_'), 'the browser itself replaces what some file systems do not take')
+      t.equal(saved.name, name.replace(/[<>"]/g, '_'), 'the browser itself replaces what some file systems do not take')
     }
     t.equal(await page.locator('img[src=x]').count(), 0)
     t.match(await page.title(), 'Upload')
@@ -241,7 +241,7 @@ function pageTests (browser: Browser): void {
     const link = await fileRow(page, 'film.mp4').getByRole('link').getAttribute('href') ?? ''
     const part = await fetch(new URL(link, url), { headers: { range: 'bytes=1000-1999' } })
     t.equal(part.status, 206)
-    t.equal(part.headers.get('content-range'), 'bytes 1000-1999/40000000')
+    t.equal(part.headers.get('content-range'), 'bytes 1000-1999/30000000')
     const bytes = await readFile(join(directory, 'film.mp4'))
     t.equal(sha256(new Uint8Array(await part.arrayBuffer())), sha256(bytes.subarray(1000, 2000)))
     t.match(part.headers.get('content-disposition'), /^attachment/)
