@@ -1,0 +1,65 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+const program = fileURLToPath(new URL('./plain-server.mjs', import.meta.url))
+
+/** A server in a process of its own, on the built package, that can be killed and started again on the same directory. */
+export class KillableServer {
+  readonly #directory: string
+  readonly #options: string
+  #child: ChildProcess | undefined
+  port = 0
+  /** Everything that the server wrote to its log (warnings and errors). */
+  log = ''
+
+  readonly #shell: readonly string[]
+
+  /** @param shell command that runs the server, given to it as arguments: for a mount or a limit of its own */
+  constructor (directory: string, options: Readonly<Record<string, unknown>> = {}, shell: readonly string[] = []) {
+    this.#directory = directory
+    this.#shell = shell
+    this.#options = JSON.stringify(options)
+  }
+
+  get url (): string {
+    return `http://127.0.0.1:${this.port}/uploads/`
+  }
+
+  async start (): Promise<void> {
+    const [command = process.execPath, ...args] = [...this.#shell, process.execPath, program, this.#directory, '0', this.#options]
+    // The test runner's own loader has no business in the server.
+    const child = spawn(command, args, { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = child
+    this.port = await new Promise<number>((resolve, reject) => {
+      let line = ''
+      child.stdout?.on('data', (data: Buffer) => {
+        const text = data.toString()
+        line += text
+        this.log += text
+        const port = /^(\d+)$/m.exec(line)?.[1]
+        if (port !== undefined) resolve(Number(port))
+      })
+      child.stderr?.on('data', (data: Buffer) => { this.log += data.toString() })
+      child.once('exit', () => { reject(new Error(`the server ended: ${this.log}`)) })
+    })
+  }
+
+  /** kill -9; resolves when the process is gone. */
+  async kill (): Promise<void> {
+    const child = this.#child
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const gone = once(child, 'exit')
+    child.kill('SIGKILL')
+    await gone
+  }
+
+  /** Ends it in the orderly way. */
+  async stop (): Promise<void> {
+    const child = this.#child
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const gone = once(child, 'exit')
+    child.kill('SIGTERM')
+    await gone
+  }
+}
