@@ -24,7 +24,8 @@ const allowed = {
 
   'host-uploads': ['engine', 'upload', 'errors'],
   options: ['protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors'],
-  plugin: ['options', 'host-uploads', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors'],
+  sweeper: [],
+  plugin: ['options', 'host-uploads', 'sweeper', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors'],
   testing: ['contract', 'upload', 'errors'],
   index: ['plugin', 'host-uploads', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors']
 }

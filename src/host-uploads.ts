@@ -6,6 +6,15 @@ import type { Completed, CompleteRequest, RemoveOptions, UploadEngine, UploadEve
 import { UploadNotFound } from './errors.js'
 import type { ByteRange, Upload, UserId } from './upload.js'
 
+/** Uploads that match all that is given. */
+export interface UploadFilter {
+  readonly status?: Upload['status']
+  /** null: anonymous uploads only. */
+  readonly user?: UserId | null
+  /** Name of the protocol that made them. */
+  readonly protocol?: string
+}
+
 /** `fastify.chunkedUpload`: the uploads of a registration, for the host. It sees all of them, whoever owns them. */
 export class HostUploads {
   readonly #engine: UploadEngine
@@ -34,7 +43,7 @@ export class HostUploads {
   }
 
   /** Uploads by time of creation; all of them without a filter. */
-  list (filter: { readonly status?: Upload['status'], readonly user?: UserId | null, readonly protocol?: string } = {}): AsyncGenerator<Upload, void, undefined> {
+  list (filter: UploadFilter = {}): AsyncGenerator<Upload, void, undefined> {
     return this.#engine.everyUpload(filter)
   }
 
@@ -53,7 +62,10 @@ export class HostUploads {
     await this.#engine.remove(this.#caller, id, options)
   }
 
-  /** Completes an upload on the client's behalf; `onComplete` is not asked. @throws {UploadIncomplete} {@link ChecksumMismatch} {@link UploadComplete} */
+  /**
+   * Completes an upload on the client's behalf; `onComplete` is not asked.
+   * @throws {UploadIncomplete} {@link ChecksumMismatch} {@link UploadComplete}
+   */
   async complete (id: string, request: CompleteRequest = {}): Promise<Completed['upload']> {
     const { upload } = await this.#engine.complete(this.#caller, id, request)
     return upload

@@ -1,9 +1,12 @@
 export { chunkedUpload as default, chunkedUpload } from './plugin.js'
 export type { ChunkedUploadOptions, Duration, HookContext } from './options.js'
-export type { HostUploads } from './host-uploads.js'
+export type { HostUploads, UploadFilter } from './host-uploads.js'
+export { allowedHeaders, allowedMethods, exposedHeaders } from './http/cors.js'
 
 export { contentRange } from './protocols/content-range.js'
 export type { ContentRangeOptions } from './protocols/content-range.js'
+export { tus } from './protocols/tus.js'
+export type { TusExtension, TusOptions } from './protocols/tus.js'
 export type { HostRouteOptions, Protocol, ProtocolSettings, RouteName, Uploads } from './protocols/contract.js'
 
 export { diskStorage } from './storage/disk.js'
@@ -12,6 +15,8 @@ export { memoryStorage } from './storage/memory.js'
 export { fileMetadata } from './metadata/file.js'
 export type { FileMetadataOptions } from './metadata/file.js'
 export { memoryMetadata } from './metadata/memory.js'
+export { fileLocks } from './locks/file.js'
+export type { FileLocksOptions } from './locks/file.js'
 export { memoryLocks } from './locks/memory.js'
 
 export { StorageLost } from './storage/contract.js'
@@ -24,6 +29,7 @@ export type { DeletedExpired, DeleteExpiredOptions } from './engine/expiry.js'
 export type { CompleteRequest, RemoveOptions, UploadEvents } from './engine/upload-engine.js'
 export { offsetOf } from './upload.js'
 export type {
-  ByteRange, ChecksumState, CompleteUpload, JsonObject, JsonValue, RemovalReason, RemovedUpload, Upload, UploadChecksum, UploadingUpload, UserId
+  ByteRange, ChecksumState, CompleteUpload, JsonObject, JsonValue, RemovalReason, RemovedUpload, Upload, UploadChecksum, UploadingUpload,
+  UserId
 } from './upload.js'
 export * as errors from './errors.js'

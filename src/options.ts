@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { isChecksumAlgorithm } from './engine/checksum.js'
+import { checksumAlgorithms, isChecksumAlgorithm } from './engine/checksum.js'
 import type { CompletionReply, UploadDraft } from './engine/caller.js'
 import { InvalidOption } from './errors.js'
 import type { Locks } from './locks/contract.js'
@@ -54,7 +54,10 @@ export interface ChunkedUploadOptions {
   readonly durability?: 'process' | 'disk'
   /** Where bytes live. drf: STORAGE_CLASS. @default diskStorage() with the options above */
   readonly storage?: Storage
-  /** Where records live. @default fileMetadata() in `.chunked_uploads` below `directory`; memoryMetadata() with a storage of your own */
+  /**
+   * Where records live.
+   * @default fileMetadata() in `.chunked_uploads` below `directory`; memoryMetadata() with a storage of your own
+   */
   readonly metadata?: Metadata
   /** How requests exclude each other. Servers that share uploads must share locks. @default memoryLocks() */
   readonly locks?: Locks
@@ -113,78 +116,159 @@ export interface ChunkedUploadOptions {
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 
+/** The longest delay that a timer takes, about 24 days: beyond it setTimeout would fire at once. */
+const LONGEST_DELAY = 2 ** 31 - 1
+/** Far enough to be no limit, near enough to be a date. */
+const LONGEST_LIFE = 1000 * 365 * 86_400_000
+
+/** Whole ms of a duration, NaN of anything else. */
+function toMilliseconds (value: unknown): number {
+  if (typeof value === 'number') return Math.round(value)
+  const [, digits, unit = ''] = typeof value === 'string' ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/.exec(value) ?? [] : []
+  return Math.round(Number(digits) * (UNITS[unit] ?? NaN))
+}
+
 /** The duration in ms. @throws {InvalidOption} */
 export function milliseconds (option: string, value: Duration): number {
-  const [, digits, unit = 'ms'] = typeof value === 'string' ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/.exec(value) ?? [] : [value, value]
-  const ms = Number(digits) * (UNITS[unit] ?? NaN)
-  if (!Number.isFinite(ms) || ms < 0) throw new InvalidOption(option, "must be milliseconds, 0 or more, or a number with a unit such as '90s', '12h', '1d'")
+  const ms = toMilliseconds(value)
+  if (!Number.isSafeInteger(ms) || ms < 0) throw new InvalidOption(option, DURATION)
   return ms
 }
 
-type Kind = 'boolean' | 'string' | 'function' | 'object'
-type OptionName = keyof ChunkedUploadOptions
+const DURATION = "must be milliseconds, or a number with a unit such as '90s', '12h', '1d'"
 
-const KINDS: Readonly<Partial<Record<OptionName, readonly Kind[]>>> = {
-  name: ['string'],
-  directory: ['string'],
-  path: ['string', 'function'],
-  completeExt: ['string'],
-  incompleteExt: ['string'],
-  storage: ['object'],
-  metadata: ['object'],
-  locks: ['object'],
-  user: ['function'],
-  userRestricted: ['boolean'],
-  requireUser: ['boolean'],
-  onCreate: ['function'],
-  onComplete: ['function'],
-  onRemove: ['function'],
-  onExpire: ['function'],
-  location: ['function'],
-  downloads: ['boolean', 'object'],
-  routeOptions: ['object', 'function']
+interface Rule {
+  readonly holds: (value: unknown) => boolean
+  /** What the option must be, as the message says it. */
+  readonly text: string
 }
 
-/** Fastify's own, and those that have a check of their own below. */
-const OTHERS: readonly string[] = [
-  'prefix', 'logLevel', 'logSerializers', 'protocols', 'durability', 'expirationDelta', 'expirationFrom', 'sweepInterval', 'lockTimeout', 'stallTimeout',
-  'checksum', 'maxBytes', 'maxOpenUploads', 'allowedTypes', 'fieldName'
+const boolean: Rule = { holds: value => typeof value === 'boolean', text: 'must be true or false' }
+const func: Rule = { holds: isFunction, text: 'must be a function' }
+const text: Rule = { holds: isText, text: 'must be a string that is not empty' }
+const ending: Rule = {
+  holds: value => isText(value) && !/[/\\\0]/.test(value) && value !== '.location',
+  text: "must be the ending of a file, such as '.part'; '.location' is taken"
+}
+const duration = (least: number, most: number, besides: string): Rule => ({
+  holds: value => toMilliseconds(value) >= least && toMilliseconds(value) <= most,
+  text: `${DURATION}, ${least > 0 ? 'more than 0' : '0 or more'}, at most ${Math.floor(most / 86_400_000)} days${besides}`
+})
+const or = (value: unknown, rule: Rule): Rule => ({ ...rule, holds: given => given === value || rule.holds(given) })
+const oneOf = (...values: readonly string[]): Rule => ({
+  holds: value => typeof value === 'string' && values.includes(value),
+  text: `must be ${values.map(value => `'${value}'`).join(' or ')}`
+})
+const adapter = (...methods: readonly string[]): Rule => ({
+  holds: value => isObject(value) && methods.every(method => isFunction(value[method])),
+  text: `must be an object with ${methods.join(', ')}`
+})
+const storage = adapter('create', 'write', 'finish', 'read', 'remove')
+
+/** What a route of the plugin decides itself. */
+const OWN_ROUTE_OPTIONS: readonly string[] = [
+  'method', 'url', 'path', 'handler', 'errorHandler', 'validatorCompiler', 'serializerCompiler', 'attachValidation', 'exposeHeadRoute',
+  'prefixTrailingSlash'
 ]
+
+/** Each option's rule; undefined stands for the default and is always right. */
+const RULES: Readonly<Record<keyof ChunkedUploadOptions, Rule>> = {
+  name: text,
+  protocols: {
+    holds: value => Array.isArray(value) && value.length > 0 && value.every(isProtocol) &&
+      new Set(value.map(({ name }) => name)).size === value.length,
+    text: 'must be a list of protocols, such as [contentRange()], each with a name of its own'
+  },
+  directory: text,
+  path: { holds: value => isText(value) || isFunction(value), text: 'must be a strftime pattern or a function' },
+  completeExt: ending,
+  incompleteExt: ending,
+  durability: oneOf('process', 'disk'),
+  storage: { ...storage, holds: value => storage.holds(value) && isObject(value) && isObject(value.capabilities) },
+  metadata: adapter('create', 'get', 'getBySerial', 'update', 'delete', 'list', 'findByChecksum'),
+  locks: adapter('acquire'),
+  expirationDelta: or(null, duration(1, LONGEST_LIFE, '; null for never')),
+  expirationFrom: oneOf('creation', 'activity'),
+  sweepInterval: or(false, duration(1, LONGEST_DELAY, '; false for never')),
+  lockTimeout: duration(0, LONGEST_DELAY, ''),
+  stallTimeout: duration(0, LONGEST_DELAY, '; 0 for never'),
+  checksum: or(false, {
+    holds: value => typeof value === 'string' && isChecksumAlgorithm(value),
+    text: `must be false or one of ${checksumAlgorithms.join(', ')}`
+  }),
+  maxBytes: { holds: value => value === null || isCount(value) || isFunction(value), text: 'must be bytes, null or a function' },
+  maxOpenUploads: or(null, { holds: isCount, text: 'must be a whole number, 0 or more, or null' }),
+  allowedTypes: { holds: value => isTexts(value) || isFunction(value), text: 'must be a list of media types or a function' },
+  fieldName: { holds: value => isText(value) || (isTexts(value) && value.length > 0), text: 'must be a name or a list of names' },
+  user: func,
+  userRestricted: boolean,
+  requireUser: boolean,
+  onCreate: func,
+  onComplete: func,
+  onRemove: func,
+  onExpire: func,
+  location: func,
+  downloads: {
+    holds: value => typeof value === 'boolean' ||
+      (isObject(value) && Object.keys(value).every(name => name === 'inline') && isTexts(value.inline ?? [])),
+    text: 'must be true, false or { inline: a list of media types }'
+  },
+  routeOptions: {
+    holds: value => isFunction(value) || (isObject(value) && !OWN_ROUTE_OPTIONS.some(name => name in value)),
+    text: `must be options of a route or a function that returns them, without ${OWN_ROUTE_OPTIONS.join(', ')}`
+  }
+}
+
+/** Options of every `register`, which Fastify itself checks but for the first. */
+const FASTIFY_RULES: Readonly<Record<string, Rule>> = {
+  prefix: { holds: value => typeof value === 'string', text: 'must be a string' },
+  logLevel: { holds: () => true, text: '' },
+  logSerializers: { holds: () => true, text: '' }
+}
 
 /** @throws {InvalidOption} names the first option that cannot be used, unknown ones too */
 export function checkOptions (options: ChunkedUploadOptions): void {
-  const fail = (name: string, text: string): never => { throw new InvalidOption(name, text) }
-  const check = (name: OptionName, right: boolean, text: string): void => { if (options[name] !== undefined && !right) fail(name, text) }
+  const rules: Readonly<Record<string, Rule>> = { ...FASTIFY_RULES, ...RULES }
   for (const [name, value] of Object.entries(options)) {
-    const kinds = Object.hasOwn(KINDS, name) ? KINDS[name as OptionName] : undefined
-    if (kinds === undefined && !OTHERS.includes(name)) fail(name, 'is not an option')
-    if (value === undefined || kinds === undefined) continue
-    if (value === null || !kinds.some(kind => kind === typeof value)) fail(name, `must be ${kinds.map(kind => `a ${kind}`).join(' or ')}`)
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
+    if (rule === undefined) throw new InvalidOption(name, `is not an option; there are ${Object.keys(rules).join(', ')}`)
+    if (value !== undefined && !rule.holds(value)) throw new InvalidOption(name, rule.text)
   }
-  const { durability, expirationFrom, checksum, maxBytes, maxOpenUploads, allowedTypes, fieldName, protocols } = options
-  check('durability', durability === 'process' || durability === 'disk', "must be 'process' or 'disk'")
-  check('expirationFrom', expirationFrom === 'creation' || expirationFrom === 'activity', "must be 'creation' or 'activity'")
-  check('checksum', checksum === false || (typeof checksum === 'string' && isChecksumAlgorithm(checksum)), 'must be false or a supported algorithm')
-  check('maxBytes', maxBytes === null || typeof maxBytes === 'function' || isCount(maxBytes), 'must be bytes, null or a function')
-  check('maxOpenUploads', maxOpenUploads === null || isCount(maxOpenUploads), 'must be a whole number or null')
-  check('allowedTypes', typeof allowedTypes === 'function' || isTexts(allowedTypes), 'must be a list of media types or a function')
-  check('fieldName', (typeof fieldName === 'string' && fieldName !== '') || (isTexts(fieldName) && fieldName.length > 0), 'must be a name or a list of names')
-  check('protocols', Array.isArray(protocols) && protocols.length > 0 && protocols.every(isProtocol), 'must be a list of protocols, such as [contentRange()]')
-  const names = protocols?.map(protocol => protocol.name) ?? []
-  if (new Set(names).size < names.length) fail('protocols', 'must have different names')
-  for (const adapter of ['path', 'completeExt', 'incompleteExt'] as const) {
-    if (options.storage !== undefined && options[adapter] !== undefined) fail(adapter, 'belongs to the default storage; give it to your `storage`')
+  for (const name of ['path', 'completeExt', 'incompleteExt'] as const) {
+    if (options.storage !== undefined && options[name] !== undefined) {
+      throw new InvalidOption(name, 'belongs to the default storage; give it to your `storage`')
+    }
   }
 }
 
-function isCount (value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+/** What the host adds to a route. @throws {InvalidOption} */
+export function routeOptionsOf ({ routeOptions }: ChunkedUploadOptions, route: RouteName): HostRouteOptions {
+  if (typeof routeOptions !== 'function') return routeOptions ?? {}
+  const added = routeOptions(route) ?? {}
+  if (!RULES.routeOptions.holds(added) || isFunction(added)) throw new InvalidOption('routeOptions', RULES.routeOptions.text)
+  return added
+}
+
+function isFunction (value: unknown): boolean {
+  return typeof value === 'function'
+}
+
+function isText (value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
 }
 
 function isTexts (value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every(item => typeof item === 'string' && item !== '')
+  return Array.isArray(value) && value.every(isText)
 }
 
-function isProtocol (value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'register' in value && typeof value.register === 'function' && 'name' in value
+function isCount (value: unknown): boolean {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+function isObject (value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isProtocol (value: unknown): value is Protocol {
+  return isObject(value) && isText(value.name) && typeof value.prefix === 'string' && isFunction(value.register)
 }

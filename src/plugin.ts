@@ -1,18 +1,20 @@
 import { join } from 'node:path'
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, RegisterOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Caller, UploadDraft } from './engine/caller.js'
 import { UploadEngine } from './engine/upload-engine.js'
 import { InvalidOption, NameTaken, TypeNotAllowed } from './errors.js'
 import { HostUploads } from './host-uploads.js'
 import { streamScope } from './http/stream-scope.js'
+import { OpenBodies } from './http/unread-body.js'
 import { memoryLocks } from './locks/memory.js'
 import { fileMetadata } from './metadata/file.js'
 import { memoryMetadata } from './metadata/memory.js'
-import { type ChunkedUploadOptions, checkOptions, milliseconds } from './options.js'
+import { type ChunkedUploadOptions, checkOptions, milliseconds, routeOptionsOf } from './options.js'
 import { contentRange } from './protocols/content-range.js'
-import type { Protocol, Uploads } from './protocols/contract.js'
+import type { Uploads } from './protocols/contract.js'
 import { diskStorage } from './storage/disk.js'
+import { Sweeper } from './sweeper.js'
 import type { UserId } from './upload.js'
 
 declare module 'fastify' {
@@ -21,10 +23,10 @@ declare module 'fastify' {
   }
 }
 
-const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions> = async (fastify, options) => {
+const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOptions> = async (fastify, options) => {
   checkOptions(options)
   const name = options.name ?? 'chunkedUpload'
-  if (fastify.hasDecorator(name)) throw new NameTaken(name)
+  if (isTaken(fastify, name)) throw new NameTaken(name)
 
   const adapters = makeAdapters(options)
   const expirationDelta = options.expirationDelta === null ? null : milliseconds('expirationDelta', options.expirationDelta ?? '1d')
@@ -43,20 +45,24 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions> = async (fa
   if (onExpire !== undefined) {
     engine.on('remove', (upload, reason) => {
       if (reason !== 'expired') return
-      Promise.resolve(upload).then(onExpire).catch((error: unknown) => { fastify.log.error({ err: error, upload: upload.id }, 'onExpire failed') })
+      Promise.resolve(upload).then(onExpire).catch((error: unknown) => {
+        fastify.log.error({ err: error, upload: upload.id }, 'onExpire failed')
+      })
     })
   }
   fastify.decorate(name, host)
 
-  const sweepInterval = options.sweepInterval === false ? 0 : milliseconds('sweepInterval', options.sweepInterval ?? '1h')
-  const sweeper = sweepInterval > 0 ? setInterval(() => { sweep() }, sweepInterval).unref() : undefined
-  const sweep = (): void => {
-    host.deleteExpired().catch((error: unknown) => { fastify.log.error({ err: error }, 'expired uploads could not be removed') })
-  }
+  const sweepInterval = options.sweepInterval === false ? null : milliseconds('sweepInterval', options.sweepInterval ?? '1h')
+  const sweeper = new Sweeper(sweepInterval, async () => {
+    await host.deleteExpired().catch((error: unknown) => { fastify.log.error({ err: error }, 'expired uploads could not be removed') })
+  })
+  const bodies = new OpenBodies(() => engine.stopping)
+  fastify.addHook('onReady', async () => { sweeper.start() })
   // Bodies in flight end here, what storage confirmed of them is saved, and the server can close its connections.
   fastify.addHook('preClose', async () => {
-    clearInterval(sweeper)
     await engine.shutdown()
+    bodies.cutSoon()
+    await sweeper.stop()
   })
   fastify.addHook('onClose', async () => {
     for (const own of ['storage', 'metadata', 'locks'] as const) {
@@ -69,33 +75,42 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions> = async (fa
     expirationDelta,
     checksum: options.checksum ?? 'md5',
     fieldNames: [options.fieldName ?? ['file', 'my_file']].flat(),
+    maxBytes: typeof options.maxBytes === 'number' ? options.maxBytes : null,
     userRestricted: options.userRestricted ?? true,
     requireUser: options.requireUser ?? false,
     downloads: options.downloads === undefined || options.downloads === false
       ? false
       : { inline: options.downloads === true ? [] : options.downloads.inline ?? [] }
   }
-
-  const register = async (protocol: Protocol): Promise<void> => {
-    const { routeOptions } = options
+  const { prefix = '', logLevel, logSerializers } = options
+  for (const protocol of options.protocols ?? [contentRange()]) {
     const uploads: Uploads = {
       engine,
       settings,
-      routeOptions: route => (typeof routeOptions === 'function' ? routeOptions(route) : routeOptions) ?? {},
+      routeOptions: route => routeOptionsOf(options, route),
       caller: async (request, reply) => ({
         protocol: protocol.name,
-        user: await userOf(request) ?? null,
+        user: asUserId(await userOf(request)),
         restricted: settings.userRestricted,
         maxBytes: typeof options.maxBytes === 'function' ? await options.maxBytes(request) : options.maxBytes ?? null,
         hooks: hooksOf(options, request, reply)
       })
     }
     await fastify.register(async scope => {
-      streamScope(scope, { stopping: () => engine.stopping })
+      streamScope(scope, bodies)
       await protocol.register(scope, uploads)
-    }, { prefix: joinPrefix(prefixOf(options), protocol.prefix) })
+    }, {
+      prefix: joinPrefix(prefix, protocol.prefix),
+      ...logLevel !== undefined && { logLevel },
+      ...logSerializers !== undefined && { logSerializers }
+    })
   }
-  for (const protocol of options.protocols ?? [contentRange()]) await register(protocol)
+}
+
+/** True when `name` is an own decorator here, or part of Fastify. Uploads of a surrounding scope may be shadowed, as all its decorators. */
+function isTaken (fastify: FastifyInstance, name: string): boolean {
+  const present: unknown = Reflect.get(fastify, name)
+  return Object.hasOwn(fastify, name) || (present !== undefined && !(present instanceof HostUploads))
 }
 
 /** The host itself: sees every upload, has no limits and is not asked. */
@@ -129,7 +144,7 @@ function hooksOf (options: ChunkedUploadOptions, request: FastifyRequest, reply:
   return {
     ...(onCreate !== undefined || allowedTypes !== undefined) && {
       onCreate: async (draft: UploadDraft) => {
-        if (!await isAllowed(allowedTypes, draft.contentType, request)) throw new TypeNotAllowed(draft.contentType ?? '')
+        if (draft.partial !== true && !await isAllowed(allowedTypes, draft.contentType, request)) throw new TypeNotAllowed(draft.contentType ?? '')
         return await onCreate?.(draft, context) ?? draft
       }
     },
@@ -138,7 +153,9 @@ function hooksOf (options: ChunkedUploadOptions, request: FastifyRequest, reply:
   }
 }
 
-async function isAllowed (allowed: ChunkedUploadOptions['allowedTypes'], contentType: string | null, request: FastifyRequest): Promise<boolean> {
+async function isAllowed (
+  allowed: ChunkedUploadOptions['allowedTypes'], contentType: string | null, request: FastifyRequest
+): Promise<boolean> {
   if (allowed === undefined) return true
   if (typeof allowed === 'function') return await allowed(contentType, request)
   const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
@@ -149,15 +166,17 @@ async function isAllowed (allowed: ChunkedUploadOptions['allowedTypes'], content
 }
 
 /** `request.user?.id`, which the usual authentication plugins set. */
-function defaultUser (request: FastifyRequest): UserId | null {
+function defaultUser (request: FastifyRequest): unknown {
   const user: unknown = 'user' in request ? request.user : undefined
-  const id: unknown = typeof user === 'object' && user !== null && 'id' in user ? user.id : undefined
-  return typeof id === 'string' || typeof id === 'number' ? id : null
+  return typeof user === 'object' && user !== null && 'id' in user ? user.id : undefined
 }
 
-/** fastify-plugin takes the prefix away from the plugin itself; its routes get it back here. */
-function prefixOf (options: ChunkedUploadOptions): string {
-  return 'prefix' in options && typeof options.prefix === 'string' ? options.prefix : ''
+/** What is there but no id must not pass for an anonymous user. @throws {InvalidOption} */
+function asUserId (user: unknown): UserId | null {
+  if (user === undefined || user === null || user === '') return null
+  if (typeof user === 'bigint') return String(user)
+  if (typeof user === 'string' || (typeof user === 'number' && Number.isFinite(user))) return user
+  throw new InvalidOption('user', 'must return a string, a finite number, or null')
 }
 
 function joinPrefix (...parts: readonly string[]): string {

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy'
 import { BodyCut, FormInvalid, FormTooLarge } from '../errors.js'
 
@@ -14,7 +14,7 @@ export interface FilePart {
   /** As the client sent it, without folders; UTF-8. */
   readonly filename: string
   readonly contentType: string
-  /** Has to be read to its end, or destroyed, before the next part comes. Errors when the connection breaks. */
+  /** What is left of it when the next part is asked for is skipped. Errors when the connection breaks. */
   readonly body: Readable
 }
 
@@ -34,18 +34,20 @@ const LIMITS: MultipartLimits = { fields: 100, fieldBytes: 64 * 1024, parts: 200
  * @param contentType the header with its boundary
  * @throws {FormInvalid} malformed {@link FormTooLarge} {@link BodyCut}
  */
-export async function * readParts (body: Readable, contentType: string, limits: Partial<MultipartLimits> = {}): AsyncGenerator<Part, void, undefined> {
+export async function * readParts (
+  body: Readable, contentType: string, limits: Partial<MultipartLimits> = {}
+): AsyncGenerator<Part, void, undefined> {
   const { fields, fieldBytes, parts } = { ...LIMITS, ...limits }
   const busboy = makeBusboy(contentType, { fields, fieldSize: fieldBytes, parts, fileSize: Infinity, files: Infinity })
   const queue: Part[] = []
   let wake = (): void => {}
-  let end: { readonly error?: unknown } | undefined
+  let end: { readonly error?: Error } | undefined
   let file: BusboyFileStream | undefined
 
-  const finish = (error?: unknown): void => {
+  const finish = (error?: Error): void => {
     if (end !== undefined) return
     end = error === undefined ? {} : { error }
-    if (error !== undefined && file !== undefined && !file.readableEnded) file.destroy(error instanceof Error ? error : undefined)
+    if (error !== undefined && file !== undefined && !file.readableEnded) file.destroy(error)
     wake()
   }
   const push = (part: Part): void => {
@@ -53,30 +55,39 @@ export async function * readParts (body: Readable, contentType: string, limits: 
     wake()
   }
   const onCut = (cause?: unknown): void => { if (!body.readableEnded) finish(new BodyCut({ cause })) }
+  const onNameless = (): void => { finish(new FormInvalid('a part has no name')) }
 
-  busboy.on('file', (name, stream, filename, _encoding, type) => {
+  busboy.on('file', (name: string | undefined, stream, filename, _encoding, contentType) => {
     file = stream
     stream.on('error', () => {})
-    push({ kind: 'file', name, filename: filename ?? '', contentType: type, body: stream })
+    // The parser waits for the end of a stream that nobody can read any more.
+    stream.once('close', () => { if (!stream.readableEnded) finish(new BodyCut()) })
+    if (name === undefined) onNameless()
+    else push({ kind: 'file', name, filename: filename ?? '', contentType, body: stream })
   })
-  busboy.on('field', (name, value, nameCut, valueCut) => {
-    if (nameCut || valueCut) finish(new FormTooLarge(`a field may have ${fieldBytes} bytes`))
+  busboy.on('field', (name: string | undefined, value, _nameCut, valueCut) => {
+    if (name === undefined) onNameless()
+    else if (valueCut) finish(new FormTooLarge(`a field may have ${fieldBytes} bytes`))
     else push({ kind: 'field', name, value })
   })
   busboy.on('fieldsLimit', () => { finish(new FormTooLarge(`at most ${fields} fields`)) })
   busboy.on('partsLimit', () => { finish(new FormTooLarge(`at most ${parts} parts`)) })
   busboy.on('error', error => { finish(new FormInvalid(error instanceof Error ? error.message : String(error))) })
   busboy.on('finish', () => { finish() })
+  // This listener stays: a late error of a body that nobody reads any more must not end the process.
   body.on('error', onCut).on('aborted', onCut).on('close', onCut)
   if (body.destroyed && !body.readableEnded) onCut()
+  else if (body.readableEnded) busboy.end()
   else body.pipe(busboy)
 
   try {
     while (true) {
       const part = queue.shift()
-      if (part !== undefined) yield part
-      else if (end !== undefined) {
-        if ('error' in end) throw end.error
+      if (part !== undefined) {
+        yield part
+        if (part.kind === 'file') part.body.resume()
+      } else if (end !== undefined) {
+        if (end.error !== undefined) throw end.error
         return
       } else await new Promise<void>(resolve => { wake = resolve })
     }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods, RouteHandlerMethod, RouteOptions } from 'fastify'
+import { METHOD_OVERRIDE, UNKNOWN_METHOD, routeByMethodOverride } from './method-override.js'
 
 /** The methods that a known URL answers, if only with 405. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const satisfies readonly HTTPMethods[]
@@ -23,13 +24,17 @@ export interface WordedError {
 
 export interface RouteSetting {
   /** The wire's words for an error; undefined leaves it to the host's error handler. */
-  readonly wordError?: (error: Error & { readonly code?: string, readonly statusCode?: number }, request: FastifyRequest) => WordedError | undefined
+  readonly wordError?: (
+    error: Error & { readonly code?: string, readonly statusCode?: number }, request: FastifyRequest
+  ) => WordedError | undefined
   /** The reply to a method that a known URL does not have; the `Allow` header is set already. Default: DRF's JSON. */
   readonly methodNotAllowed?: (request: FastifyRequest, reply: FastifyReply) => unknown
   /** What the host adds to a route. */
   readonly routeOptions?: (route: Pick<Route, 'name' | 'method' | 'url'>) => Partial<RouteOptions>
   /** `Allow` of the 405 and OPTIONS replies, where the contract fixes their order. */
   readonly allow?: (url: string) => string | undefined
+  /** X-HTTP-Method-Override names the route's method, whatever the real one is. */
+  readonly methodOverride?: boolean
 }
 
 /** Declares routes with and without the final slash, and answers 405 (with `Allow`) and OPTIONS on their URLs. */
@@ -37,23 +42,36 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
   const { wordError, methodNotAllowed = drfMethodNotAllowed, allow = () => undefined } = setting
   const routeOptions = setting.routeOptions ?? ((): Partial<RouteOptions> => ({}))
   const methodsOf = new Map<string, Set<Method>>()
+  if (setting.methodOverride === true) routeByMethodOverride(scope, METHODS)
   const declare = (method: Method | readonly Method[], url: string, options: Omit<RouteOptions, 'method' | 'url'>): void => {
-    for (const form of bothForms(url)) {
+    for (const [at, form] of formsOf(scope, url).entries()) {
       scope.route({
-        method: [...[method].flat()],
-        url: form,
-        exposeHeadRoute: false,
-        prefixTrailingSlash: 'both',
         ...options,
-        ...form !== url && url !== '/' && { schema: { ...options.schema, hide: true } }
+        ...form,
+        method: [...[method].flat()],
+        exposeHeadRoute: false,
+        // One entry in the OpenAPI document is enough.
+        ...at > 0 && { schema: { ...options.schema, hide: true } }
       })
+      for (const [name, real] of setting.methodOverride === true ? overridesOf([method].flat()) : []) {
+        scope.route({
+          ...options,
+          ...form,
+          method: [...real],
+          exposeHeadRoute: false,
+          constraints: { ...options.constraints, [METHOD_OVERRIDE]: name },
+          schema: { ...options.schema, body: undefined, hide: true }
+        })
+      }
     }
   }
   const errorHandler: RouteOptions['errorHandler'] = (error, request, reply) => {
     const worded = error instanceof Error ? wordError?.(error, request) : undefined
-    if (worded === undefined) return reply.send(error)
-    if (worded.statusCode >= 500) request.log.error({ err: error }, error.message)
-    return reply.code(worded.statusCode).headers(worded.headers ?? {}).send(worded.body)
+    if (worded === undefined) reply.send(error)
+    else {
+      if (worded.statusCode >= 500) request.log[error.cause === undefined ? 'info' : 'error']({ err: error }, error.message)
+      reply.code(worded.statusCode).headers(worded.headers ?? {}).send(worded.body)
+    }
   }
 
   for (const { name, method, url, schema, handler } of routes) {
@@ -61,23 +79,39 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
     methodsOf.set(url, known)
     for (const one of [method].flat()) known.add(one)
     const host = routeOptions({ name, method, url })
-    declare(method, url, { errorHandler, handler, ...host, schema: { ...schema, ...host.schema } })
+    declare(method, url, { ...host, errorHandler, handler, schema: { ...schema, ...host.schema } })
   }
   for (const [url, known] of methodsOf) {
-    const allowed = allow(url) ?? [...known, 'OPTIONS'].filter((method, at, all) => all.indexOf(method) === at).join(', ')
+    const allowed = allow(url) ?? [...new Set([...known, 'OPTIONS'])].join(', ')
     const rest = METHODS.filter(method => !known.has(method) && method !== 'OPTIONS')
-    if (rest.length > 0) {
-      declare(rest, url, { schema: { hide: true }, handler: async (request, reply) => methodNotAllowed(request, reply.code(405).header('allow', allowed)) })
+    const own = { errorHandler, schema: { hide: true } }
+    const refuse: RouteHandlerMethod = async (request, reply) => methodNotAllowed(request, reply.code(405).header('allow', allowed))
+    if (rest.length > 0) declare(rest, url, { ...own, handler: refuse })
+    for (const form of setting.methodOverride === true ? formsOf(scope, url) : []) {
+      scope.route({
+        ...own, ...form, handler: refuse, method: [...METHODS], exposeHeadRoute: false, constraints: { [METHOD_OVERRIDE]: UNKNOWN_METHOD }
+      })
     }
     if (!known.has('OPTIONS')) {
-      declare('OPTIONS', url, { schema: { hide: true }, handler: async (_request, reply) => reply.code(204).header('allow', allowed).send() })
+      declare('OPTIONS', url, { ...own, handler: async (_request, reply) => reply.code(204).header('allow', allowed).send() })
     }
   }
 }
 
-function bothForms (url: string): readonly string[] {
-  if (url === '/' || !url.endsWith('/')) return [url]
-  return [url, url.slice(0, -1)]
+/** Which real methods can stand for `methods`: any other one. */
+function overridesOf (methods: readonly Method[]): ReadonlyArray<readonly [name: string, real: readonly Method[]]> {
+  return methods.map(name => [name, METHODS.filter(real => real !== name)])
+}
+
+type RouteForm = Pick<RouteOptions, 'url' | 'prefixTrailingSlash'>
+
+/** The URLs that a route is declared with, its own first; one alone where the host's router does not care for final slashes. */
+function formsOf (scope: FastifyInstance, url: string): readonly RouteForm[] {
+  if (!url.endsWith('/') || (url === '/' && scope.prefix === '')) return [{ url }]
+  const slashless: RouteForm = url === '/' ? { url, prefixTrailingSlash: 'no-slash' } : { url: url.slice(0, -1) }
+  const { ignoreTrailingSlash, routerOptions } = scope.initialConfig
+  const lenient = ignoreTrailingSlash === true || routerOptions?.ignoreTrailingSlash === true
+  return [{ url, prefixTrailingSlash: 'slash' }, ...lenient ? [] : [slashless]]
 }
 
 function drfMethodNotAllowed (request: FastifyRequest, reply: FastifyReply): unknown {
@@ -85,8 +119,15 @@ function drfMethodNotAllowed (request: FastifyRequest, reply: FastifyReply): unk
 }
 
 declare module 'fastify' {
+  /** What @fastify/swagger reads of a route's schema; the same as its own declaration. */
   interface FastifySchema {
-    /** Left out of the OpenAPI document (@fastify/swagger). */
+    /** Left out of the OpenAPI document. */
     hide?: boolean
+    tags?: readonly string[]
+    summary?: string
+    description?: string
+    operationId?: string
+    consumes?: readonly string[]
+    security?: ReadonlyArray<{ [securityLabel: string]: readonly string[] }>
   }
 }

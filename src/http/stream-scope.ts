@@ -1,19 +1,24 @@
+import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import AjvCompiler from '@fastify/ajv-compiler'
 import SerializerSelector from '@fastify/fast-json-stringify-compiler'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { letGoOfBodies } from './unread-body.js'
+import { BodyCut } from '../errors.js'
+import type { OpenBodies } from './unread-body.js'
 
 /**
  * Makes `scope` one in which every body arrives as the stream that the host's preParsing hooks left, in any host: with @fastify/multipart
  * in any mode, with parsers of its own, with other schema compilers.
  */
-export function streamScope (scope: FastifyInstance, { stopping }: { readonly stopping: () => boolean }): void {
+export function streamScope (scope: FastifyInstance, bodies: OpenBodies): void {
   scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser('*', (_request, payload, done) => { done(null, payload) })
+  scope.addContentTypeParser('*', (request, payload, done) => {
+    if (payload !== request.raw) followConnection(request.raw, payload)
+    done(null, payload)
+  })
 
   const ajv = AjvCompiler()({}, {
-    customOptions: { coerceTypes: 'array', useDefaults: true, removeAdditional: false, allErrors: false, allowUnionTypes: true, keywords: ['hide'] }
+    customOptions: { coerceTypes: 'array', useDefaults: true, removeAdditional: false, allErrors: false, allowUnionTypes: true }
   })
   scope.setValidatorCompiler(route => {
     // Bodies are streams here: what is in them is checked where they are read, with the contract's words.
@@ -22,7 +27,7 @@ export function streamScope (scope: FastifyInstance, { stopping }: { readonly st
   })
   const serializer = SerializerSelector()({}, {})
   scope.setSerializerCompiler(({ method, url, httpStatus = '', schema }) => serializer({ method, url, httpStatus, schema }))
-  letGoOfBodies(scope, stopping)
+  bodies.watch(scope)
 }
 
 /** The request's body. A request without one has an empty stream. */
@@ -35,8 +40,18 @@ export function hasBody (request: FastifyRequest): boolean {
   return request.body instanceof Readable && request.headers['content-length'] !== '0'
 }
 
-/** Content-Length in bytes, undefined without one; Node refuses malformed ones itself. */
+/**
+ * Content-Length in bytes, undefined without one; Node refuses malformed ones itself. It says nothing about a body that the host's
+ * preParsing hooks replaced (a decompressed one, for instance), so that is undefined too.
+ */
 export function contentLength (request: FastifyRequest): number | undefined {
   const value = request.headers['content-length']
-  return value === undefined ? undefined : Number(value)
+  const replaced = request.body instanceof Readable && request.body !== request.raw
+  return value === undefined || replaced ? undefined : Number(value)
+}
+
+/** `pipe` ends a stream with its source but does not break it with its source: a reader of `payload` would wait for ever. */
+function followConnection (raw: IncomingMessage, payload: Readable): void {
+  raw.once('aborted', () => { payload.destroy(new BodyCut()) })
+  payload.on('error', () => {})
 }

@@ -1,43 +1,99 @@
-import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { IncomingMessage } from 'node:http'
+import { constants, Http2ServerRequest } from 'node:http2'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { ShuttingDown } from '../errors.js'
 
 /** Bytes and ms for which the rest of a body is read and thrown away, so that the client gets to see the reply. */
 const REST_BYTES = 16 * 1024 * 1024
 const REST_TIME = 10_000
+/** ms that replies have to leave the server once it stops, before bodies that still come are cut. */
+const LAST_REPLIES = 1000
 
 /**
- * After a reply to a body that was not read to its end, the connection would hang (a partly read body keeps the socket paused), and
- * closing it at once could cost the client the reply. So the rest is read and dropped, within limits; past them the connection is closed.
- * While the server stops, replies tell HTTP/1 clients not to use the connection again.
+ * The bodies of all requests in flight, and what becomes of those that nobody reads to their end. A body that was read in part keeps
+ * its HTTP/1 socket paused, so that the next request on it would hang; and closing a socket with bytes unread resets it, which
+ * can cost the client the reply. So the rest is read and dropped, within limits; past them the connection is closed.
  */
-export function letGoOfBodies (scope: FastifyInstance, stopping: () => boolean): void {
-  scope.addHook('onSend', async (request, reply) => {
-    if (stopping() && request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
-  })
-  scope.addHook('onResponse', async request => { dropRest(request) })
+export class OpenBodies {
+  readonly #stopping: () => boolean
+  readonly #open = new Set<IncomingMessage>()
+
+  /** @param stopping true as soon as the server stops: from then on HTTP/1 replies close their connection */
+  constructor (stopping: () => boolean) { this.#stopping = stopping }
+
+  /** Watches over the requests of `scope`. */
+  watch (scope: FastifyInstance): void {
+    scope.addHook('onRequest', (request, _reply, done) => {
+      const { raw } = request
+      if (announcesBody(raw)) {
+        this.#open.add(raw)
+        raw.once('close', () => { this.#open.delete(raw) })
+      }
+      done(this.#stopping() ? new ShuttingDown() : undefined)
+    })
+    scope.addHook('onSend', (request, reply, _payload, done) => {
+      const { raw } = request
+      if (raw instanceof Http2ServerRequest) return done()
+      if (this.#stopping()) reply.header('connection', 'close')
+      if (!this.#open.has(raw)) return done()
+      if (raw.complete) {
+        // All of it has come, but its last bytes may still wait to be read.
+        raw.unpipe()
+        raw.resume()
+        return done()
+      }
+      // A reply after which Node closes the socket has to wait for the bytes that would turn the closing into a reset.
+      if (closesConnection(reply) && !this.#stopping()) dropRest(raw, () => { done() })
+      else {
+        dropRest(raw, ended => { if (!ended) cut(raw) })
+        done()
+      }
+    })
+    scope.addHook('onResponse', (request, _reply, done) => {
+      // On HTTP/2 the stream alone ends, and says that the reply is all there is to know (RFC 9113, 8.1).
+      const { raw } = request
+      if (raw instanceof Http2ServerRequest && !raw.readableEnded && !raw.stream.destroyed) raw.stream.close(constants.NGHTTP2_NO_ERROR)
+      done()
+    })
+  }
+
+  /** The server stops: bodies that nobody stopped otherwise (forms, rests that are dropped) are cut once the last replies are out. */
+  cutSoon (): void {
+    setTimeout(() => { for (const raw of this.#open) cut(raw) }, LAST_REPLIES).unref()
+  }
 }
 
-function dropRest (request: FastifyRequest): void {
-  const raw = request.raw
-  if (raw.readableEnded || raw.destroyed || raw.complete) {
-    if (!raw.readableEnded) raw.resume()
-    return
-  }
-  const body = request.body instanceof Readable ? request.body : raw
+function announcesBody (raw: IncomingMessage): boolean {
+  if (raw instanceof Http2ServerRequest) return !raw.stream.endAfterHeaders
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = raw.headers
+  return length !== '0' || coding !== undefined
+}
+
+function closesConnection (reply: FastifyReply): boolean {
+  return !reply.raw.shouldKeepAlive || reply.getHeader('connection') === 'close'
+}
+
+/** Reads the rest of an HTTP/1 body and throws it away. `done` hears whether that was all, or the limits were reached. */
+function dropRest (raw: IncomingMessage, done: (ended: boolean) => void): void {
   let left = REST_BYTES
-  const giveUp = (): void => { raw.destroy() }
-  const timer = setTimeout(giveUp, REST_TIME).unref()
-  const done = (): void => {
+  const finish = (ended: boolean): void => {
     clearTimeout(timer)
-    raw.off('data', count)
+    raw.off('data', count).off('end', onEnd).off('close', onEnd)
+    done(ended)
   }
+  const onEnd = (): void => { finish(true) }
   const count = (data: Uint8Array): void => {
     left -= data.length
-    if (left < 0) giveUp()
+    if (left < 0) finish(false)
   }
-  body.unpipe()
-  body.on('error', () => {})
-  raw.on('error', () => {}).on('data', count).once('end', done).once('close', done)
-  if (body !== raw) body.resume()
+  const timer = setTimeout(finish, REST_TIME, false).unref()
+  // Whatever it was piped into, a decoder of the host too, must not hold it up any more.
+  raw.unpipe()
+  raw.on('error', () => {}).on('data', count).once('end', onEnd).once('close', onEnd)
   raw.resume()
+}
+
+function cut (raw: IncomingMessage): void {
+  if (raw instanceof Http2ServerRequest) raw.stream.close(constants.NGHTTP2_CANCEL)
+  else raw.destroy()
 }

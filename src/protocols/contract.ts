@@ -31,6 +31,8 @@ export interface ProtocolSettings {
   readonly checksum: string | false
   /** Names of the form field that carries the bytes. */
   readonly fieldNames: readonly string[]
+  /** Largest file in bytes where it is the same for all requests; null for no limit, or one that depends on the request. */
+  readonly maxBytes: number | null
   readonly userRestricted: boolean
   /** Anonymous requests are refused. */
   readonly requireUser: boolean
@@ -47,6 +49,9 @@ export interface RouteName {
 }
 
 /** What a host may add to a route of the plugin. Hooks run before the plugin's own. */
-export type HostRouteOptions = Omit<RouteShorthandOptions, 'handler' | 'validatorCompiler' | 'serializerCompiler' | 'exposeHeadRoute' | 'prefixTrailingSlash'>
+export type HostRouteOptions = Omit<
+  RouteShorthandOptions,
+  'errorHandler' | 'validatorCompiler' | 'serializerCompiler' | 'attachValidation' | 'exposeHeadRoute' | 'prefixTrailingSlash'
+>
 
 export type { Caller, CompletionReply, Upload }
