@@ -4,8 +4,8 @@ import { ChecksumMismatch } from '../errors.js'
 
 /** A checksum of one request's body, known before it or only after its last byte (a trailer). */
 export interface BodyDigest {
-  readonly algorithm: BodyDigestAlgorithm
-  /** Asked after the last byte; undefined means that none was sent after all. */
+  readonly algorithm: BodyDigestAlgorithm | BodyHash
+  /** Asked after the last byte; undefined means that none was sent after all. May throw to refuse the body. */
   expected (): Uint8Array | undefined
 }
 
@@ -14,12 +14,21 @@ export type BodyDigestAlgorithm = 'md5' | 'sha1' | 'sha256' | 'sha512' | 'crc32'
 /** Algorithms that a single body can be checked with, and the length of their digests in bytes. */
 export const bodyDigestLengths: Readonly<Record<BodyDigestAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64, crc32: 4 }
 
-interface Running {
+/** An algorithm that the host brings along. */
+export interface BodyHash {
+  readonly name: string
+  /** Length of its digests in bytes. */
+  readonly length: number
+  readonly create: () => RunningHash
+}
+
+export interface RunningHash {
   update (bytes: Uint8Array): void
   digest (): Uint8Array
 }
 
-function start (algorithm: BodyDigestAlgorithm): Running {
+function start (algorithm: BodyDigestAlgorithm | BodyHash): RunningHash {
+  if (typeof algorithm === 'object') return algorithm.create()
   if (algorithm !== 'crc32') {
     const hash = createHash(algorithm)
     return { update: bytes => { hash.update(bytes) }, digest: () => hash.digest() }
@@ -37,7 +46,7 @@ function start (algorithm: BodyDigestAlgorithm): Running {
 
 /** Checks a body against the digests that came with it. */
 export class BodyVerifier {
-  readonly #checks: ReadonlyArray<{ readonly digest: BodyDigest, readonly running: Running }>
+  readonly #checks: ReadonlyArray<{ readonly digest: BodyDigest, readonly running: RunningHash }>
 
   constructor (digests: readonly BodyDigest[]) {
     this.#checks = digests.map(digest => ({ digest, running: start(digest.algorithm) }))
@@ -53,7 +62,9 @@ export class BodyVerifier {
   check (): void {
     for (const { digest, running } of this.#checks) {
       const expected = digest.expected()
-      if (expected !== undefined && Buffer.compare(running.digest(), expected) !== 0) throw new ChecksumMismatch(digest.algorithm)
+      if (expected !== undefined && Buffer.compare(running.digest(), expected) !== 0) {
+        throw new ChecksumMismatch(typeof digest.algorithm === 'object' ? digest.algorithm.name : digest.algorithm)
+      }
     }
   }
 }

@@ -12,7 +12,7 @@ export interface CompleteRequest {
   readonly checksum?: string
   /** Takes the contiguous bytes that are there as the whole file, whatever size was declared. */
   readonly asReceived?: boolean
-  /** Partial uploads of a concatenation finish without asking the host. */
+  /** Partial uploads of a concatenation finish without asking or telling the host. */
   readonly silent?: boolean
 }
 

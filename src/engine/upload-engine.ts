@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import {
-  BodyCut, OffsetMismatch, SizeConflict, StorageTrouble, TakenOver, TooManyUploads
+  BodyCut, OffsetMismatch, SizeConflict, StorageTrouble, TakenOver, TooManyUploads, UploadGone
 } from '../errors.js'
 import type { Locks } from '../locks/contract.js'
 import type { ListQuery, Metadata } from '../metadata/contract.js'
@@ -85,6 +85,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   readonly #follower: ChecksumFollower
   readonly #completion: Completion
   readonly #bodies = new Set<BodySource>()
+  /** Uploads that nothing can keep from being removed any more. */
+  readonly #removing = new Set<string>()
 
   constructor (options: EngineOptions) {
     super()
@@ -177,6 +179,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       const written = await this.#writeBody(caller, upload, request, hold)
       if (range !== undefined) return { upload: written, completed: undefined }
       return await this.#completeIfDue(caller, written, request, hold)
+    }).catch((error: unknown) => {
+      throw error instanceof TakenOver && this.#removing.has(id) ? new UploadGone() : error
     })
     if (range === undefined) return saved
     if (!isDue(saved.upload, request)) {
@@ -202,16 +206,20 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   }
 
   /**
-   * Fills an empty upload with the bytes of complete ones and completes it.
+   * Fills an empty upload with the bytes of complete ones and completes it. With `resume`, what it has already is taken for their
+   * beginning: a concatenation that was interrupted goes on.
    * @throws {SizeLimitExceeded} {@link SizeConflict}, {@link OffsetMismatch} when the upload is not empty, and as {@link complete}
    */
-  async concat (caller: Caller, id: string, parts: readonly CompleteUpload[]): Promise<Completed> {
+  async concat (
+    caller: Caller, id: string, parts: readonly CompleteUpload[], { resume = false }: { readonly resume?: boolean } = {}
+  ): Promise<Completed> {
     return await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => {
       assertUploading(upload)
       const size = parts.reduce((sum, part) => sum + part.size, 0)
       checkSize(this.storage, caller, size)
       if (upload.size !== null && upload.size !== size) throw new SizeConflict(upload.size, size)
-      if (upload.received.length > 0) throw new OffsetMismatch(offsetOf(upload), 0)
+      if (upload.received.length > 0 && !resume) throw new OffsetMismatch(offsetOf(upload), 0)
+      if (upload.size === size && covers(upload.received, [0, size])) return await this.#finish(caller, upload, {}, hold)
       const filled = this.storage.concat === undefined
         ? await this.#appendParts(caller, upload, parts, size, hold)
         : await this.#concatInStorage(upload, parts, size)
@@ -232,12 +240,17 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws {UploadNotFound} {@link UploadGone} {@link UploadExpired} and what `onRemove` throws
    */
   async remove (caller: Caller, id: string, { keepRecord = false, reason = 'removed' }: RemoveOptions = {}): Promise<void> {
-    await this.#turns.take(caller, id, { claim: 'stop' }, async (upload, hold) => {
-      if (upload.status === 'removed') assertUploading(upload)
-      await caller.hooks.onRemove?.(upload)
-      if (hold.lost) throw new TakenOver()
-      await this.discard(upload, reason, keepRecord)
-    })
+    if (caller.hooks.onRemove === undefined) this.#removing.add(id)
+    try {
+      await this.#turns.take(caller, id, { claim: 'stop' }, async (upload, hold) => {
+        if (upload.status === 'removed') assertUploading(upload)
+        await caller.hooks.onRemove?.(upload)
+        if (hold.lost) throw new TakenOver()
+        await this.discard(upload, reason, keepRecord)
+      })
+    } finally {
+      this.#removing.delete(id)
+    }
   }
 
   /** Removes under a lock that the caller holds. Bytes first: a crash between leaves a record that can be swept again. */
@@ -370,7 +383,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   async #finish (caller: Caller, upload: UploadingUpload, request: CompleteRequest, hold: Hold): Promise<Completed> {
     const completed = await this.#completion.finish(caller, upload, request, hold, this.#turns.stopping)
-    this.#tell(completed.upload, () => { this.emit('complete', completed.upload) })
+    if (request.silent !== true) this.#tell(completed.upload, () => { this.emit('complete', completed.upload) })
     return completed
   }
 
@@ -396,10 +409,14 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     caller: Caller, upload: UploadingUpload, parts: readonly CompleteUpload[], size: number, hold: Hold
   ): Promise<UploadingUpload> {
     let filled = upload
+    let end = 0
     for (const part of parts) {
-      const body = this.storage.read(part, [0, part.size])
+      end += part.size
+      const length = Math.min(end - offsetOf(filled), part.size)
+      if (length <= 0 && part.size > 0) continue
+      const body = this.storage.read(part, [part.size - length, part.size])
       try {
-        filled = asUploading(await this.#writeBody(caller, filled, { start: 'end', body, length: part.size, size }, hold))
+        filled = asUploading(await this.#writeBody(caller, filled, { start: 'end', body, length, size }, hold))
       } catch (error) {
         // Nobody sent this body: that it broke off is the storage's trouble.
         if (error instanceof BodyCut) await asked(() => Promise.reject(error.cause))
