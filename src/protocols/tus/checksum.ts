@@ -1,0 +1,67 @@
+import type { FastifyRequest } from 'fastify'
+import type { BodyDigest } from '../../engine/body-digest.js'
+import { ChecksumUnsupported } from '../../errors.js'
+import { headerOf } from './headers.js'
+import type { ChecksumAlgorithm, TusSettings } from './options.js'
+import { badHeader } from './refusal.js'
+
+interface Given {
+  readonly name: string
+  readonly algorithm: ChecksumAlgorithm['algorithm']
+  readonly value: Buffer
+}
+
+/**
+ * What the body must be checked with: Upload-Checksum of the header, or the one that comes behind the body as a trailer. Of a trailer the
+ * algorithm is known only then, so all of them are computed.
+ * @throws {Refusal} 400
+ */
+export function digestsOf (request: FastifyRequest, settings: TusSettings): readonly BodyDigest[] | undefined {
+  const header = headerOf(request, 'Upload-Checksum')
+  if (!settings.extensions.has('checksum')) {
+    if (header !== undefined) throw badHeader('Upload-Checksum', 'is not supported here')
+    return undefined
+  }
+  const announced = settings.extensions.has('checksum-trailer') && announcesTrailer(request)
+  const trailer = (): Given | undefined => {
+    const value = announced ? request.raw.trailers['upload-checksum'] : undefined
+    return value === undefined ? undefined : parseChecksum(value, settings)
+  }
+  if (header !== undefined) {
+    const given = parseChecksum(header, settings)
+    return [{
+      algorithm: given.algorithm,
+      expected: () => {
+        const late = trailer()
+        if (late !== undefined && (late.name !== given.name || !late.value.equals(given.value))) {
+          throw badHeader('Upload-Checksum', 'differs between header and trailer')
+        }
+        return given.value
+      }
+    }]
+  }
+  if (!announced) return undefined
+  return [...settings.checksumAlgorithms].map(([name, { algorithm }]) => ({
+    algorithm,
+    expected: () => {
+      const given = trailer()
+      if (given === undefined) throw badHeader('Upload-Checksum', 'was announced as a trailer and did not come')
+      return given.name === name ? given.value : undefined
+    }
+  }))
+}
+
+/** True when the request's Trailer header names Upload-Checksum (RFC 9110, section 6.6.2). */
+function announcesTrailer (request: FastifyRequest): boolean {
+  return (headerOf(request, 'Trailer') ?? '').split(',').some(name => name.trim().toLowerCase() === 'upload-checksum')
+}
+
+function parseChecksum (text: string, { checksumAlgorithms }: TusSettings): Given {
+  const [, name, base64] = /^([^ ]+) ([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? []
+  if (name === undefined || base64 === undefined) throw badHeader('Upload-Checksum', 'must be an algorithm and a base64 value')
+  const known = checksumAlgorithms.get(name)
+  if (known === undefined) throw new ChecksumUnsupported(name)
+  const value = Buffer.from(base64, 'base64')
+  if (value.length !== known.length) throw badHeader('Upload-Checksum', `must have ${known.length} bytes for ${name}`)
+  return { name, algorithm: known.algorithm, value }
+}

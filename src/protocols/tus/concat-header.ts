@@ -1,0 +1,21 @@
+import type { FastifyRequest } from 'fastify'
+import { headerOf } from './headers.js'
+import { idAt } from './location.js'
+import type { TusSettings } from './options.js'
+import { badHeader } from './refusal.js'
+
+/** What Upload-Concat asks for. */
+export type Concat =
+  | { readonly kind: 'partial', readonly raw: 'partial' }
+  | { readonly kind: 'final', readonly raw: string, readonly parts: readonly string[] }
+
+/** Upload-Concat with the ids of the parts; undefined without it. @throws {Refusal} 400 */
+export function concatOf (request: FastifyRequest, settings: TusSettings): Concat | undefined {
+  const raw = headerOf(request, 'Upload-Concat')
+  if (raw === undefined) return undefined
+  if (!settings.extensions.has('concatenation')) throw badHeader('Upload-Concat', 'is not supported here')
+  if (raw === 'partial') return { kind: 'partial', raw }
+  const urls = raw.startsWith('final;') ? raw.slice('final;'.length).split(' ').filter(url => url !== '') : []
+  if (urls.length === 0) throw badHeader('Upload-Concat', 'must be partial, or final; and the URLs of the parts')
+  return { kind: 'final', raw, parts: urls.map(url => idAt(url, request, settings)) }
+}

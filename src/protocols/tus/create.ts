@@ -1,0 +1,126 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { UploadDraft } from '../../engine/caller.js'
+import { BeyondSize, SizeLimitExceeded } from '../../errors.js'
+import type { Upload } from '../../upload.js'
+import type { Caller } from '../contract.js'
+import { bodyIn, isEmpty, lengthIn } from './body.js'
+import { digestsOf } from './checksum.js'
+import { type Concat, concatOf } from './concat-header.js'
+import { sumOf } from './finals.js'
+import { bytesOf, checkVersion, hasUploadType, headerOf, isDeferred } from './headers.js'
+import { locationOf } from './location.js'
+import { parseMetadata, textAt, textsOf } from './metadata.js'
+import { send, setOffset, type TusMount } from './mount.js'
+import { badHeader, Refusal, wrongContentType } from './refusal.js'
+import { stored } from './state.js'
+
+/** POST on the mount: creation, with or without the first bytes (tus 1.0.0, creation, creation-with-upload, concatenation). */
+export async function create (mount: TusMount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  checkVersion(request)
+  const concat = concatOf(request, mount.settings)
+  const size = declaredSize(request, concat, mount)
+  const draft = draftOf(request, concat, size, mount)
+  const withBody = await checkBody(request, concat, size, mount)
+  const digests = digestsOf(request, mount.settings)
+  const caller = await mount.caller(request, reply)
+  if (concat?.kind === 'final') return await createFinal(mount, caller, draft, concat, request, reply)
+
+  const created = await mount.engine.create(caller, draft)
+  // Whatever happens to the bytes, the upload exists, and the client can go on with it.
+  announce(mount, request, reply, created)
+  const body = bodyIn(request)
+  const empty = body === undefined || !withBody
+  if (empty && digests === undefined && created.size !== 0) return await reply.code(201).send()
+  const length = lengthIn(request)
+  const { upload, completed } = await mount.engine.write(caller, created.id, {
+    start: 0,
+    body: body ?? request.raw,
+    overflow: 'keep',
+    claim: 'stop',
+    complete: { when: 'full', silent: concat !== undefined },
+    ...length !== undefined && { length },
+    ...digests !== undefined && { digests }
+  })
+  announce(mount, request, reply, upload)
+  return await send(reply, 201, completed?.reply)
+}
+
+async function createFinal (
+  mount: TusMount, caller: Caller, draft: UploadDraft, concat: Concat & { kind: 'final' }, request: FastifyRequest, reply: FastifyReply
+): Promise<FastifyReply> {
+  const { engine, finals, settings } = mount
+  const parts = await finals.parts(caller, concat.parts)
+  const unfinished = settings.extensions.has('concatenation-unfinished')
+  if (!unfinished && parts.some(part => part.status !== 'complete')) {
+    throw new Refusal(400, 'CONCAT', 'Upload-Concat names an upload that is not complete')
+  }
+  const least = parts.reduce((sum, part) => sum + (part.size ?? 0), 0)
+  if (caller.maxBytes !== null && least > caller.maxBytes) throw new SizeLimitExceeded(caller.maxBytes)
+  const created = await engine.create(caller, { ...draft, size: sumOf(parts) })
+  reply.header('location', locationOf(request, created.id, settings))
+  const { upload, completed } = await finals.begin(caller, created, mount.log(request))
+  if (upload.status === 'complete') setOffset(reply, upload)
+  else if (!unfinished) {
+    return await reply.code(503).header('retry-after', '5').type('text/plain').send('CONCAT: The concatenation goes on\n')
+  }
+  mount.setExpires(reply, upload)
+  return await send(reply, 201, completed?.reply)
+}
+
+function announce (mount: TusMount, request: FastifyRequest, reply: FastifyReply, upload: Upload): void {
+  reply.header('location', locationOf(request, upload.id, mount.settings)).removeHeader('upload-expires')
+  mount.setExpires(reply, upload)
+  if (hasUploadType(request)) setOffset(reply, upload)
+}
+
+/** Bytes; null while unknown. @throws {Refusal} 400 */
+function declaredSize (request: FastifyRequest, concat: Concat | undefined, { settings }: TusMount): number | null {
+  const length = bytesOf(request, 'Upload-Length')
+  const deferred = isDeferred(request)
+  if (concat?.kind === 'final') {
+    if (length !== undefined || deferred) throw badHeader('Upload-Length', 'is the sum of the parts here')
+    return null
+  }
+  if (deferred && !settings.extensions.has('creation-defer-length')) throw badHeader('Upload-Defer-Length', 'is not supported here')
+  if ((length === undefined) !== deferred) throw badHeader('Upload-Length', 'or Upload-Defer-Length is needed, not both')
+  return length ?? null
+}
+
+function draftOf (
+  request: FastifyRequest, concat: Concat | undefined, size: number | null, { settings, expiresIn }: TusMount
+): UploadDraft {
+  const raw = headerOf(request, 'Upload-Metadata')
+  const metadata = parseMetadata(raw ?? '')
+  return {
+    filename: textAt(metadata, 'filename', 'name') ?? '',
+    contentType: textAt(metadata, 'filetype', 'type') ?? null,
+    metadata: textsOf(metadata),
+    protocolState: stored({
+      ...raw !== undefined && { metadata: raw },
+      ...concat !== undefined && { concat: concat.raw },
+      ...concat?.kind === 'final' && { parts: concat.parts }
+    }),
+    size,
+    chunkSize: null,
+    checksum: settings.checksum === false || concat?.kind === 'partial' ? null : { algorithm: settings.checksum, value: null },
+    expiresIn,
+    serial: false,
+    ...concat?.kind === 'partial' && { partial: true }
+  }
+}
+
+/** True when there may be bytes to store. @throws {Refusal} 403, 415 {@link BeyondSize} */
+async function checkBody (
+  request: FastifyRequest, concat: Concat | undefined, size: number | null, { settings, engine }: TusMount
+): Promise<boolean> {
+  const typed = hasUploadType(request) && concat?.kind !== 'final' && settings.extensions.has('creation-with-upload')
+  if (!typed) {
+    if (await isEmpty(request, engine.options.stallTimeout)) return false
+    throw concat?.kind === 'final' ? finalTakesNoBytes() : wrongContentType()
+  }
+  const length = lengthIn(request)
+  if (length !== undefined && size !== null && length > size) throw new BeyondSize(size)
+  return bodyIn(request) !== undefined
+}
+
+export const finalTakesNoBytes = (): Refusal => new Refusal(403, 'FINAL', 'A final upload gets its bytes from its parts alone')

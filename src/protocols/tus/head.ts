@@ -1,0 +1,47 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { assertUploading } from '../../engine/upload-engine.js'
+import { UploadComplete } from '../../errors.js'
+import { type Upload, offsetOf } from '../../upload.js'
+import type { Caller } from '../contract.js'
+import { checkVersion } from './headers.js'
+import { setOffset, type TusMount } from './mount.js'
+import { isFinal, isPartial, stateOf } from './state.js'
+
+/** HEAD on an upload: where to go on (tus 1.0.0, core protocol). Whoever still sends bytes to it is told to stop, and these are counted. */
+export async function head (mount: TusMount, request: FastifyRequest, reply: FastifyReply, id: string): Promise<FastifyReply> {
+  checkVersion(request)
+  // Of errors too nothing may be kept: what is unknown or gone now may be there later.
+  reply.header('cache-control', 'no-store')
+  const caller = await mount.caller(request, reply)
+  const known = await mount.engine.get(caller, id)
+  if (known.status !== 'complete') assertUploading(known)
+  const upload = isFinal(known)
+    ? (await mount.finals.advance(caller, known, mount.log(request))).upload
+    : await settled(mount, caller, known, request)
+
+  const { metadata = '', concat } = stateOf(upload)
+  const size = isFinal(upload) ? await mount.finals.sizeOf(caller, upload) : upload.size
+  if (metadata !== '') reply.header('upload-metadata', metadata)
+  if (concat !== undefined) reply.header('upload-concat', concat)
+  if (size !== null) reply.header('upload-length', String(size))
+  else if (!isFinal(upload)) reply.header('upload-defer-length', '1')
+  if (!isFinal(upload) || upload.status === 'complete') setOffset(reply, upload)
+  mount.setExpires(reply, upload)
+  return await reply.code(200).send()
+}
+
+/** The upload once nobody writes to it any more. One that has all its bytes becomes complete, if only now: something came in between. */
+async function settled (mount: TusMount, caller: Caller, known: Upload, request: FastifyRequest): Promise<Upload> {
+  const { engine, finals } = mount
+  const upload = known.status === 'uploading' ? await engine.settle(caller, known.id) : known
+  if (upload.status !== 'complete') assertUploading(upload)
+  if (upload.status === 'complete' || upload.size !== offsetOf(upload)) return upload
+  try {
+    const completed = await engine.complete(caller, upload.id, { silent: isPartial(upload) })
+    if (isPartial(upload)) await finals.partCompleted(caller, completed.upload, mount.log(request))
+    return completed.upload
+  } catch (error) {
+    if (error instanceof UploadComplete) return await engine.get(caller, upload.id)
+    throw error
+  }
+}

@@ -1,0 +1,66 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { UploadEngine } from '../../engine/upload-engine.js'
+import { UserRequired } from '../../errors.js'
+import { type Upload, offsetOf } from '../../upload.js'
+import type { Caller, CompletionReply, Uploads } from '../contract.js'
+import { Finals } from './finals.js'
+import type { TusSettings } from './options.js'
+
+/** One mount of the protocol: what its verbs share. */
+export class TusMount {
+  readonly engine: UploadEngine
+  readonly settings: TusSettings
+  readonly finals: Finals
+  readonly #uploads: Uploads
+
+  constructor (uploads: Uploads, settings: TusSettings) {
+    this.#uploads = uploads
+    this.engine = uploads.engine
+    this.settings = settings
+    this.finals = new Finals(uploads.engine, settings)
+  }
+
+  /** ms from creation until an unfinished upload expires; null for never. */
+  get expiresIn (): number | null {
+    return this.settings.expirationDelta === undefined ? this.#uploads.settings.expirationDelta : this.settings.expirationDelta
+  }
+
+  get downloads (): Uploads['settings']['downloads'] {
+    return this.#uploads.settings.downloads
+  }
+
+  /** Largest file in bytes where it is the same for all requests; null otherwise. */
+  get maxSize (): number | null {
+    const size = Math.min(this.#uploads.settings.maxBytes ?? Infinity, this.engine.storage.capabilities.maxSize)
+    return size < Number.MAX_SAFE_INTEGER ? size : null
+  }
+
+  /** On whose behalf the request acts. @throws {UserRequired} */
+  async caller (request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
+    const caller = await this.#uploads.caller(request, reply)
+    if (caller.user === null && (this.settings.requireUser ?? this.#uploads.settings.requireUser)) throw new UserRequired()
+    return caller
+  }
+
+  /** Upload-Expires, as long as the upload may expire (tus 1.0.0, expiration). */
+  setExpires (reply: FastifyReply, upload: Upload): void {
+    if (!this.settings.extensions.has('expiration') || upload.status !== 'uploading' || upload.expiresAt === null) return
+    reply.header('upload-expires', new Date(upload.expiresAt).toUTCString())
+  }
+
+  /** For work that goes wrong after its request was answered. */
+  log (request: FastifyRequest): (error: unknown, upload: string) => void {
+    return (error, upload) => { request.log.error({ err: error, upload }, 'a concatenation failed') }
+  }
+}
+
+/** The offset of a reply: what is stored. */
+export function setOffset (reply: FastifyReply, upload: Upload): void {
+  reply.header('upload-offset', String(upload.status === 'complete' ? upload.size : offsetOf(upload)))
+}
+
+/** Answers as the protocol does, unless the host's `onComplete` wants it otherwise. */
+export function send (reply: FastifyReply, statusCode: number, wish: CompletionReply | undefined): FastifyReply {
+  const code = wish?.statusCode ?? (wish?.body !== undefined && statusCode === 204 ? 200 : statusCode)
+  return reply.code(code).headers(wish?.headers ?? {}).send(wish?.body)
+}

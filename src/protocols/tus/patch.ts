@@ -1,0 +1,77 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { BodyDigest } from '../../engine/body-digest.js'
+import { BodyVerifier } from '../../engine/body-digest.js'
+import { assertUploading } from '../../engine/upload-engine.js'
+import { BeyondSize, OffsetMismatch, SizeConflict, UploadComplete } from '../../errors.js'
+import { type CompleteUpload, type UploadingUpload, offsetOf } from '../../upload.js'
+import { bodyIn, isEmpty, lengthIn } from './body.js'
+import { digestsOf } from './checksum.js'
+import { finalTakesNoBytes } from './create.js'
+import { bytesOf, checkUploadType, checkVersion } from './headers.js'
+import { send, setOffset, type TusMount } from './mount.js'
+import { badHeader } from './refusal.js'
+import { isFinal, isPartial } from './state.js'
+
+/** What a PATCH says of its bytes. */
+interface Chunk {
+  readonly offset: number
+  /** Length of the file, where this request tells it. */
+  readonly size: number | undefined
+  readonly digests: readonly BodyDigest[] | undefined
+}
+
+/** PATCH on an upload: bytes at the offset (tus 1.0.0, core protocol, checksum, creation-defer-length). */
+export async function patch (mount: TusMount, request: FastifyRequest, reply: FastifyReply, id: string): Promise<FastifyReply> {
+  checkVersion(request)
+  checkUploadType(request)
+  const offset = bytesOf(request, 'Upload-Offset')
+  if (offset === undefined) throw badHeader('Upload-Offset', 'is needed')
+  const chunk: Chunk = { offset, size: bytesOf(request, 'Upload-Length'), digests: digestsOf(request, mount.settings) }
+  const caller = await mount.caller(request, reply)
+
+  const known = await mount.engine.get(caller, id)
+  if (known.status !== 'complete') assertUploading(known)
+  if (isFinal(known)) throw finalTakesNoBytes()
+  if (known.status === 'complete') return await repeatLast(mount, request, reply, known, chunk)
+
+  const length = lengthIn(request)
+  const { upload, completed } = await mount.engine.write(caller, id, {
+    start: offset,
+    body: bodyIn(request) ?? request.raw,
+    overflow: 'keep',
+    claim: 'stop',
+    check: upload => { checkChunk(upload, chunk) },
+    complete: { when: 'full', silent: isPartial(known) },
+    ...length !== undefined && { length },
+    ...chunk.size !== undefined && { size: chunk.size },
+    ...chunk.digests !== undefined && { digests: chunk.digests }
+  }).catch(async (error: unknown) => {
+    const now = error instanceof UploadComplete ? await mount.engine.get(caller, id) : undefined
+    if (now?.status !== 'complete') throw error
+    return { upload: now, completed: undefined }
+  })
+  if (upload.status === 'complete' && completed === undefined) return await repeatLast(mount, request, reply, upload, chunk)
+  if (completed !== undefined && isPartial(upload)) await mount.finals.partCompleted(caller, completed.upload, mount.log(request))
+  setOffset(reply, upload)
+  mount.setExpires(reply, upload)
+  return await send(reply, 204, completed?.reply)
+}
+
+/** The offset comes before the length (a client that is late hears where to go on), and a length below the offset is a bad request. */
+function checkChunk (upload: UploadingUpload, { offset, size }: Chunk): void {
+  const current = offsetOf(upload)
+  if (offset !== current) throw new OffsetMismatch(current, offset)
+  if (size !== undefined && size < current) throw badHeader('Upload-Length', 'is less than what was received')
+}
+
+/** A complete upload takes no more bytes, but the answer to its last request may have been lost. */
+async function repeatLast (
+  mount: TusMount, request: FastifyRequest, reply: FastifyReply, upload: CompleteUpload, { offset, size, digests }: Chunk
+): Promise<FastifyReply> {
+  if (offset !== upload.size) throw new OffsetMismatch(upload.size, offset)
+  if (size !== undefined && size !== upload.size) throw new SizeConflict(upload.size, size)
+  if (!await isEmpty(request, mount.engine.options.stallTimeout)) throw new BeyondSize(upload.size)
+  if (digests !== undefined) new BodyVerifier(digests).check()
+  setOffset(reply, upload)
+  return await reply.code(204).send()
+}
