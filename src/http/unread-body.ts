@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { constants, Http2ServerRequest } from 'node:http2'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { ShuttingDown } from '../errors.js'
+import { awaitsContinue } from './expect-continue.js'
 
 /** Bytes and ms for which the rest of a body is read and thrown away, so that the client gets to see the reply. */
 const REST_BYTES = 16 * 1024 * 1024
@@ -36,6 +37,11 @@ export class OpenBodies {
       if (raw instanceof Http2ServerRequest) return done()
       if (this.#stopping()) reply.header('connection', 'close')
       if (!this.#open.has(raw)) return done()
+      if (awaitsContinue(raw)) {
+        // Nobody asked for the body. Whether it comes cannot be known: this connection has no next request.
+        reply.header('connection', 'close')
+        return done()
+      }
       if (raw.complete) {
         // All of it has come, but its last bytes may still wait to be read.
         raw.unpipe()
