@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { KillableServer } from '../support/killable-server.js'
 
+// A hundred starts of a server take their time on a busy machine.
+t.setTimeout(400_000)
+
 const KILLS = 100
 const MIB = 2 ** 20
 
