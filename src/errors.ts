@@ -77,6 +77,8 @@ export const ShuttingDown = createError('FST_CHUNKED_UPLOAD_SHUTTING_DOWN', 'Ser
 
 // ── Request bodies of forms ─────────────────────────────────────────────────────────────────────────────────────────
 export const FormInvalid = createError<[string]>('FST_CHUNKED_UPLOAD_FORM', 'Form is invalid: %s', 400)
+/** The message is the parser's. */
+export const JsonInvalid = createError<[string]>('FST_CHUNKED_UPLOAD_JSON', 'JSON is invalid: %s', 400)
 export const FormTooLarge = createError<[string]>('FST_CHUNKED_UPLOAD_FORM_TOO_LARGE', 'Form is too large: %s', 413)
 
 // ── Adapters ────────────────────────────────────────────────────────────────────────────────────────────────────────

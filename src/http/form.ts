@@ -1,9 +1,11 @@
 import { parse as parseQuery } from 'node:querystring'
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import { BodyCut, FormInvalid, FormTooLarge } from '../errors.js'
+import { BodyCut, FormInvalid, FormTooLarge, JsonInvalid } from '../errors.js'
 import { readParts } from './multipart.js'
 import { bodyOf } from './stream-scope.js'
+
+export { JsonInvalid }
 
 /** Bytes that a small form or JSON body may have. */
 const FORM_BYTES = 1024 * 1024
@@ -63,9 +65,6 @@ export async function readText (body: Readable, limit = FORM_BYTES): Promise<str
   }
   return Buffer.concat(parts).toString('utf8')
 }
-
-/** A body that should be JSON and is not; the message is the parser's. */
-export class JsonInvalid extends FormInvalid {}
 
 function parseJson (text: string): unknown {
   try {

@@ -41,6 +41,8 @@ export interface StartOptions {
   /** Default: `t.testdir()`. */
   readonly directory?: string
   readonly server?: FastifyServerOptions
+  /** Replies of 500 and more are what the test wants; otherwise they fail it. */
+  readonly mayFail?: boolean
   /** Runs before the plugin is registered. */
   readonly before?: (app: FastifyInstance) => void | Promise<void>
   readonly after?: (app: FastifyInstance) => void | Promise<void>
@@ -65,6 +67,7 @@ export async function startServer (t: Test, options: ChunkedUploadOptions = {}, 
   t.teardown(async () => {
     for (const agent of agents) agent.destroy()
     await app.close()
+    if (start.mayFail !== true && failures.length > 0) throw new Error(`the server failed:\n${failures.join('\n')}`)
   })
   const port = addressOf(app).port
   const client = (): TestClient => {
@@ -107,6 +110,11 @@ function parsed (text: string): unknown {
   }
 }
 
+export interface FormMessage {
+  readonly headers: OutgoingHttpHeaders
+  readonly body: Buffer
+}
+
 export interface FormPart {
   readonly name: string
   /** A file part has one; `null` is one without a name. */
@@ -120,7 +128,7 @@ export interface FormPart {
 const BOUNDARY = 'a-boundary-of-tests'
 
 /** A multipart/form-data body with its parts in this order. */
-export function form (parts: readonly FormPart[], end = `--${BOUNDARY}--\r\n`): Required<Message> {
+export function form (parts: readonly FormPart[], end = `--${BOUNDARY}--\r\n`): FormMessage {
   const chunks = parts.flatMap(({ name, filename, type, content, disposition = '' }) => {
     const file = typeof filename === 'string' ? `; filename="${filename}"` : ''
     const contentType = type ?? (filename === undefined ? undefined : 'application/octet-stream')
@@ -140,7 +148,7 @@ export function form (parts: readonly FormPart[], end = `--${BOUNDARY}--\r\n`): 
 /** The first or next chunk of a file as a form, with its Content-Range. */
 export function chunkForm (
   content: string | Uint8Array, range: string | undefined, more: readonly FormPart[] = [], field = 'file'
-): Required<Message> {
+): FormMessage {
   const { headers, body } = form([{ name: field, filename: 'file.bin', content }, ...more])
   return { headers: { ...headers, ...range !== undefined && { 'content-range': range } }, body }
 }

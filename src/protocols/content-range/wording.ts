@@ -1,9 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import {
-  BodyCut, ChecksumMismatch, FormInvalid, LengthMismatch, OffsetMismatch, SizeConflict, SizeLimitExceeded, UploadBusy, UploadComplete,
-  UploadExpired, UploadIncomplete, UploadNotFound
+  BodyCut, ChecksumMismatch, FormInvalid, JsonInvalid, LengthMismatch, OffsetMismatch, SizeConflict, SizeLimitExceeded, UploadBusy,
+  UploadComplete, UploadExpired, UploadIncomplete, UploadNotFound
 } from '../../errors.js'
-import { JsonInvalid } from '../../http/form.js'
 import type { RouteSetting, WordedError } from '../../http/routes.js'
 import type { JsonObject, JsonValue } from '../../upload.js'
 import type { Dialect } from './dialect.js'
@@ -54,7 +53,7 @@ export function wordingOf (dialect: Dialect, algorithm: string | false): NonNull
 
 /** What the parser said. */
 function reason (error: Error): string {
-  return error.message.replace(/^Form is invalid: /, '')
+  return error.message.replace(/^(?:Form|JSON) is invalid: /, '')
 }
 
 function contentType (request: FastifyRequest): string {
