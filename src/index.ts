@@ -7,6 +7,8 @@ export { contentRange } from './protocols/content-range.js'
 export type { ContentRangeOptions } from './protocols/content-range.js'
 export { tus } from './protocols/tus.js'
 export type { TusExtension, TusOptions } from './protocols/tus.js'
+export { formAppend } from './protocols/form-append.js'
+export type { FormAppendOptions } from './protocols/form-append.js'
 export type { HostRouteOptions, Protocol, ProtocolSettings, RouteName, Uploads } from './protocols/contract.js'
 
 export { diskStorage } from './storage/disk.js'

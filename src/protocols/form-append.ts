@@ -1,0 +1,97 @@
+import type { FastifyInstance } from 'fastify'
+import { declareRoutes, type Route, type RouteSetting } from '../http/routes.js'
+import type { Upload } from '../upload.js'
+import type { Protocol, Uploads } from './contract.js'
+import { receiveChunk } from './form-append/chunk.js'
+import { completeUpload } from './form-append/complete.js'
+import { Mount } from './form-append/mount.js'
+import { download, listVideos } from './form-append/read.js'
+import { chunkSchema, completeSchema, downloadSchema, listSchema } from './form-append/schemas.js'
+import { wordChunkError, wordCompleteError } from './form-append/wording.js'
+
+export interface FormAppendOptions {
+  /** Names the mount. @default 'formAppend' */
+  readonly name?: string
+  /** Below the registration's prefix. @default none */
+  readonly prefix?: string
+  /** Largest file in bytes where the registration sets no `maxBytes`; null for no limit. @default 1048576000 */
+  readonly maxBytes?: number | null
+  /** ms from creation until an unfinished upload expires; null for never, as in the original. @default null */
+  readonly expirationDelta?: number | null
+  /** Algorithm of a checksum that the record keeps; the wire has none. @default false */
+  readonly checksum?: string | false
+  /**
+   * Reads `Content-Range: bytes 0-99/200` as the place of the chunk, as the form field `offset` always is. A chunk that is there already is
+   * then answered as a success and not appended again. Off, the header is ignored as in the original.
+   * @default false
+   */
+  readonly contentRange?: boolean
+  /**
+   * URL of a file, the record's `file`: what goes before its dated path, or a function of the upload and that path. Where the
+   * registration allows downloads, the default is the URL that serves the file.
+   * @default '/media/'
+   */
+  readonly mediaUrl?: string | ((upload: Upload, path: string) => string)
+  /**
+   * `GET videos/` shows an anonymous caller the finished uploads of all anonymous ones, as the original does, which knows no users. Users
+   * see their own in any case.
+   * @default true
+   */
+  readonly listAnonymous?: boolean
+}
+
+/**
+ * The protocol of the Django Chunked Video Upload API: chunks as multipart forms, appended one behind the other by `upload_id`.
+ *
+ * | route | does |
+ * |---|---|
+ * | `POST upload/` (`chunk`) | stores the part `file`; without `upload_id` it is the first of a new upload |
+ * | `POST upload/complete/` (`complete`) | completes the upload `upload_id` |
+ * | `GET videos/` (`list`) | finished uploads, the newest first |
+ * | `GET videos/<upload_id>/` (`download`) | the finished file, where the registration allows downloads |
+ */
+export function formAppend (options: FormAppendOptions = {}): Protocol {
+  return {
+    name: options.name ?? 'formAppend',
+    prefix: options.prefix ?? '',
+    register: (scope, uploads) => { register(scope, uploads, options) }
+  }
+}
+
+function register (scope: FastifyInstance, uploads: Uploads, options: FormAppendOptions): void {
+  const protocol = options.name ?? 'formAppend'
+  const mount = new Mount(uploads, options, scope.prefix)
+  const { downloads } = uploads.settings
+  const chunkRoute: Route = {
+    name: 'chunk',
+    method: 'POST',
+    url: '/upload/',
+    schema: chunkSchema,
+    handler: async (request, reply) => await receiveChunk(mount, request, reply)
+  }
+  const otherRoutes: Route[] = [{
+    name: 'complete',
+    method: 'POST',
+    url: '/upload/complete/',
+    schema: completeSchema,
+    handler: async (request, reply) => await completeUpload(mount, request, reply)
+  }, {
+    name: 'list',
+    method: ['GET', 'HEAD'],
+    url: '/videos/',
+    schema: listSchema,
+    handler: async (request, reply) => await listVideos(mount, request, reply)
+  }]
+  if (downloads !== false) {
+    otherRoutes.push({
+      name: 'download',
+      method: ['GET', 'HEAD'],
+      url: '/videos/:uploadId/',
+      schema: downloadSchema,
+      handler: download(mount, downloads)
+    })
+  }
+  const routeOptions: RouteSetting['routeOptions'] = route => uploads.routeOptions({ ...route, protocol })
+  declareRoutes(scope, [chunkRoute], { wordError: wordChunkError, routeOptions })
+  declareRoutes(scope, otherRoutes, { wordError: wordCompleteError, routeOptions })
+}

@@ -1,0 +1,166 @@
+import type { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from '../../engine/caller.js'
+import { BodyCut, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
+import { cleanFileName } from '../../http/file-name.js'
+import { mediaType } from '../../http/form.js'
+import { type Part, readParts } from '../../http/multipart.js'
+import { bodyOf, hasBody } from '../../http/stream-scope.js'
+import type { Upload } from '../../upload.js'
+import { DirectWrite } from './direct-write.js'
+import { idOf, type Mount } from './mount.js'
+import { recordOf } from './record.js'
+import { type SpooledPart, spoolPart } from './spool.js'
+import { Refusal, unsupportedType } from './wording.js'
+
+/** Characters of a name in the original's database. */
+const NAME_LENGTH = 255
+
+/** `POST upload/`: appends the part `file` to the upload `upload_id`, or starts a new upload with it. */
+export async function receiveChunk (mount: Mount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  if (mediaType(request) !== 'multipart/form-data' && hasBody(request)) throw unsupportedType(request.headers['content-type'])
+  const caller = await mount.caller(request, reply)
+  const upload = await new ChunkForm(mount, caller, request).read()
+  return reply.send(recordOf(mount, upload))
+}
+
+/** One form on its way in. */
+class ChunkForm {
+  readonly #mount: Mount
+  readonly #caller: Caller
+  readonly #request: FastifyRequest
+  readonly #fields = new Map<string, string>()
+  #file: { readonly filename: string, readonly contentType: string } | undefined
+  #direct: DirectWrite | undefined
+  #spooled: SpooledPart | undefined
+
+  constructor (mount: Mount, caller: Caller, request: FastifyRequest) {
+    this.#mount = mount
+    this.#caller = caller
+    this.#request = request
+  }
+
+  async read (): Promise<Upload> {
+    if (!hasBody(this.#request)) throw noFile()
+    const parts = readParts(bodyOf(this.#request), this.#request.headers['content-type'] ?? '')
+    try {
+      while (true) {
+        const next = await (this.#direct === undefined ? parts.next() : Promise.race([parts.next(), this.#direct.failed]))
+        if (next.done === true) break
+        await this.#take(next.value)
+      }
+      return await this.#store()
+    } catch (error) {
+      // Not awaited: it would wait for the next part of a form that nobody reads any more.
+      parts.return().catch(() => {})
+      throw error
+    } finally {
+      await this.#direct?.abort()
+      await this.#spooled?.discard()
+    }
+  }
+
+  async #take (part: Part): Promise<void> {
+    if (part.kind === 'field') this.#fields.set(part.name, part.value)
+    else if (this.#file !== undefined || !this.#mount.fieldNames.includes(part.name)) part.body.resume()
+    else {
+      this.#file = part
+      const { uploadId } = this
+      if (uploadId !== undefined) this.#direct = new DirectWrite(this.#mount, this.#caller, idOf(uploadId), part.body)
+      else this.#spooled = await spoolPart(this.#mount, this.#caller, part.body)
+    }
+  }
+
+  async #store (): Promise<Upload> {
+    const { uploadId, start } = this
+    if (this.#direct !== undefined && uploadId !== undefined) {
+      const direct = this.#direct
+      return await this.#unlessThere(idOf(uploadId), start, () => direct.bytes, async () => await direct.finish(start))
+    }
+    const part = this.#spooled
+    if (part === undefined) throw noFile()
+    if (uploadId === undefined) return await this.#startNew(part, start)
+    const id = idOf(uploadId)
+    return await this.#unlessThere(id, start, () => part.length, async () => await this.#append(id, part, start ?? 'end'))
+  }
+
+  /** Stores the chunk. One that is there already, by what the client says of its place, is as good as stored now. */
+  async #unlessThere (id: string, start: number | undefined, length: () => number, store: () => Promise<Upload>): Promise<Upload> {
+    try {
+      return await store()
+    } catch (error) {
+      if (start === undefined || !(error instanceof OffsetMismatch) || start + length() > error.expected) throw error
+      return await this.#mount.engine.get(this.#caller, id)
+    }
+  }
+
+  async #startNew (part: SpooledPart, start = 0): Promise<Upload> {
+    const { engine, names, expirationDelta, checksum } = this.#mount
+    const { maxBytes } = this.#caller
+    if (start !== 0) throw new OffsetMismatch(0, start)
+    if (maxBytes !== null && part.length > maxBytes) throw new SizeLimitExceeded(maxBytes)
+    const filename = this.#filename()
+    const { id } = await engine.create(this.#caller, {
+      filename,
+      contentType: this.#file?.contentType ?? null,
+      metadata: {},
+      protocolState: names.take(filename),
+      size: null,
+      chunkSize: null,
+      checksum: checksum === false ? null : { algorithm: checksum, value: null },
+      expiresIn: expirationDelta,
+      serial: true
+    })
+    try {
+      return await this.#append(id, part, 0)
+    } catch (error) {
+      // The client never heard of it.
+      await engine.remove({ ...this.#caller, hooks: {} }, id).catch(() => {})
+      throw error
+    }
+  }
+
+  async #append (id: string, part: SpooledPart, start: number | 'end'): Promise<Upload> {
+    const body: Readable = part.open()
+    try {
+      const { upload } = await this.#mount.engine.write(this.#caller, id, { start, body, length: part.length, atomic: true })
+      return upload
+    } catch (error) {
+      // The client has sent all of it: that it broke off is the storage's trouble.
+      throw error instanceof BodyCut ? new StorageTrouble({ cause: error.cause }) : error
+    } finally {
+      body.destroy()
+    }
+  }
+
+  /** Undefined for a new upload. */
+  get uploadId (): string | undefined {
+    const uploadId = this.#fields.get('upload_id')
+    return uploadId === '' ? undefined : uploadId
+  }
+
+  /** The byte at which the client says the chunk starts; undefined when it does not say. */
+  get start (): number | undefined {
+    const offset = this.#fields.get('offset')
+    if (offset !== undefined && offset !== '') {
+      if (!/^\d{1,15}$/.test(offset)) throw new Refusal(400, { error: 'Invalid offset.' })
+      return Number(offset)
+    }
+    const header = this.#mount.contentRange ? this.#request.headers['content-range'] : undefined
+    if (header === undefined) return undefined
+    const [, first] = /^bytes (\d{1,15})-\d+\/(?:\d+|\*)$/.exec(header) ?? []
+    if (first === undefined) throw new Refusal(400, { error: 'Invalid Content-Range.' })
+    return Number(first)
+  }
+
+  #filename (): string {
+    const wanted = cleanFileName(this.#fields.get('filename') ?? '')
+    const name = wanted === '' ? cleanFileName(this.#file?.filename ?? '') : wanted
+    // Half a character at the cut is none.
+    return name === '' ? 'blob' : name.slice(0, NAME_LENGTH).replace(/[\ud800-\udbff]$/, '')
+  }
+}
+
+function noFile (): Refusal {
+  return new Refusal(400, { error: 'No file provided.' })
+}

@@ -1,0 +1,68 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from '../../engine/caller.js'
+import type { UploadEngine } from '../../engine/upload-engine.js'
+import { UserRequired } from '../../errors.js'
+import type { Upload } from '../../upload.js'
+import type { Uploads } from '../contract.js'
+import type { FormAppendOptions } from '../form-append.js'
+import { StoredNames, storedPath } from './stored-name.js'
+
+/** Largest file of the original, in bytes. */
+const MAX_BYTES = 1_048_576_000
+const DAY = 86_400_000
+
+/** One registration of the protocol: its options with their defaults, and what its routes share. */
+export class Mount {
+  readonly engine: UploadEngine
+  readonly fieldNames: readonly string[]
+  readonly expirationDelta: number | null
+  readonly checksum: string | false
+  readonly contentRange: boolean
+  readonly listAnonymous: boolean
+  readonly names = new StoredNames()
+  readonly #uploads: Uploads
+  readonly #maxBytes: number | null
+  readonly #mediaUrl: (upload: Upload, path: string) => string
+
+  constructor (uploads: Uploads, options: FormAppendOptions, prefix: string) {
+    const { engine, settings } = uploads
+    this.#uploads = uploads
+    this.engine = engine
+    this.fieldNames = settings.fieldNames
+    this.expirationDelta = options.expirationDelta ?? null
+    this.checksum = options.checksum ?? false
+    this.contentRange = options.contentRange ?? false
+    this.listAnonymous = options.listAnonymous ?? true
+    this.#maxBytes = options.maxBytes === undefined ? MAX_BYTES : options.maxBytes
+    const { mediaUrl = settings.downloads === false ? '/media/' : undefined } = options
+    if (mediaUrl === undefined) this.#mediaUrl = upload => `${prefix}/videos/${uuidOf(upload.id)}/`
+    else this.#mediaUrl = typeof mediaUrl === 'function' ? mediaUrl : (_upload, path) => mediaUrl + encodeURI(path)
+  }
+
+  /** ms after which a part that a crash left behind is swept. */
+  get spoolExpiry (): number {
+    return this.#uploads.settings.expirationDelta ?? DAY
+  }
+
+  async caller (request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
+    const caller = await this.#uploads.caller(request, reply)
+    if (this.#uploads.settings.requireUser && caller.user === null) throw new UserRequired()
+    return { ...caller, maxBytes: caller.maxBytes ?? this.#maxBytes }
+  }
+
+  /** The record's `file`. */
+  fileUrl (upload: Upload): string {
+    return this.#mediaUrl(upload, storedPath(upload))
+  }
+}
+
+/** An upload id as this wire writes it: a UUID with dashes. */
+export function uuidOf (id: string): string {
+  return id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}
+
+/** The id in a UUID with or without dashes, in any case; anything else is one that no upload has. */
+export function idOf (uuid: unknown): string {
+  if (typeof uuid !== 'string' || !/^[\da-f]{8}(-?)[\da-f]{4}\1[\da-f]{4}\1[\da-f]{4}\1[\da-f]{12}$/i.test(uuid)) return ''
+  return uuid.replaceAll('-', '').toLowerCase()
+}

@@ -1,0 +1,16 @@
+import { type Upload, offsetOf } from '../../upload.js'
+import { type Mount, uuidOf } from './mount.js'
+
+/** An upload as the wire shows it, its fields in the order of the contract. */
+export function recordOf (mount: Mount, upload: Upload): Record<string, unknown> {
+  return {
+    id: upload.serial,
+    upload_id: uuidOf(upload.id),
+    file: mount.fileUrl(upload),
+    filename: upload.filename,
+    offset: offsetOf(upload),
+    status: upload.status === 'complete' ? 2 : 1,
+    created_at: new Date(upload.createdAt).toISOString(),
+    completed_at: upload.status === 'complete' ? new Date(upload.completedAt).toISOString() : null
+  }
+}

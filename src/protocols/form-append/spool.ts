@@ -1,0 +1,64 @@
+import { Readable } from 'node:stream'
+import { type Caller, innerCaller } from '../../engine/caller.js'
+import { BodyCut } from '../../errors.js'
+import { offsetOf } from '../../upload.js'
+import type { Mount } from './mount.js'
+
+/** Bytes of a part that wait in memory for the fields that say where they belong. */
+const MEMORY_BYTES = 256 * 1024
+
+/** A part that was read before its place was known. */
+export interface SpooledPart {
+  /** Bytes. */
+  readonly length: number
+  open (): Readable
+  /** Lets go of the bytes. Never throws: what cannot be removed now expires. */
+  discard (): Promise<void>
+}
+
+/**
+ * Reads a part to its end: small ones into memory, others into an upload of their own, in the same storage.
+ * @throws {BodyCut} {@link SizeLimitExceeded} and what else a write throws; nothing is left then
+ */
+export async function spoolPart (mount: Mount, caller: Caller, body: Readable): Promise<SpooledPart> {
+  const start: Buffer[] = []
+  let length = 0
+  try {
+    for await (const data of body.iterator({ destroyOnReturn: false })) {
+      start.push(data)
+      length += start.at(-1)?.length ?? 0
+      if (length > MEMORY_BYTES) break
+    }
+  } catch (cause) {
+    throw new BodyCut({ cause })
+  }
+  const bytes = Buffer.concat(start)
+  if (length <= MEMORY_BYTES) {
+    return { length, open: () => Readable.from([bytes], { objectMode: false }), discard: async () => {} }
+  }
+  body.unshift(bytes)
+  return await intoStorage(mount, innerCaller(caller), body)
+}
+
+async function intoStorage ({ engine, spoolExpiry }: Mount, caller: Caller, body: Readable): Promise<SpooledPart> {
+  const created = await engine.create(caller, {
+    filename: '',
+    contentType: null,
+    metadata: {},
+    protocolState: {},
+    size: null,
+    chunkSize: null,
+    checksum: null,
+    expiresIn: spoolExpiry,
+    serial: false
+  })
+  const discard = async (): Promise<void> => { await engine.remove(caller, created.id).catch(() => {}) }
+  try {
+    const { upload } = await engine.write(caller, created.id, { start: 0, body, atomic: true })
+    const length = offsetOf(upload)
+    return { length, open: () => engine.read(upload, [0, length]), discard }
+  } catch (error) {
+    await discard()
+    throw error
+  }
+}
