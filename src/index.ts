@@ -3,6 +3,8 @@ export type { ChunkedUploadOptions, Duration, HookContext } from './options.js'
 export type { HostUploads, UploadFilter } from './host-uploads.js'
 export { allowedHeaders, allowedMethods, exposedHeaders } from './http/cors.js'
 
+export { chunkTasks, taskIdOf, uploadIdOf } from './protocols/chunk-tasks.js'
+export type { Bundle, ChunkTaskHooks, ChunkTasksOptions, Pool, Quota, WantedTask } from './protocols/chunk-tasks.js'
 export { contentRange } from './protocols/content-range.js'
 export type { ContentRangeOptions } from './protocols/content-range.js'
 export { tus } from './protocols/tus.js'

@@ -1,0 +1,60 @@
+import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { JsonObject, Upload } from '../../upload.js'
+import type { Caller } from '../contract.js'
+import { cloudFile } from './cloud-file.js'
+import { findKnown } from './dedupe.js'
+import { type Mount, callerOf, sendJson } from './mount.js'
+import { type NewTask, algorithmOf, chunkSizeFor, newTaskState, readNewTask } from './new-task.js'
+import { checkPolicy } from './policy.js'
+import { chunkSizeOf, chunksCount } from './task.js'
+import { taskIdOf } from './task-id.js'
+
+/** POST create: a new task, or the file that makes it needless. */
+export function create (mount: Mount): RouteHandlerMethod {
+  return async (request, reply) => {
+    const caller = await callerOf(mount, request, reply)
+    const task = await readNewTask(request)
+    const wanted = { ...task.wanted, user: caller.user }
+    const pool = await checkPolicy(mount.settings, wanted, request)
+    const known = await findKnown(mount, caller, wanted, request)
+    return sendJson(reply, known === undefined
+      ? newTaskAnswer(await createUpload(mount, caller, task, request))
+      : {
+          file_exists: true,
+          file: await cloudFile(mount.settings, known, pool, request),
+          task_id: null,
+          chunk_size: null,
+          chunks_count: null
+        })
+  }
+}
+
+function newTaskAnswer (upload: Upload): JsonObject {
+  return {
+    file_exists: false,
+    file: null,
+    task_id: taskIdOf(upload.id),
+    chunk_size: chunkSizeOf(upload),
+    chunks_count: chunksCount(upload)
+  }
+}
+
+async function createUpload (
+  { uploads: { engine }, settings }: Mount, caller: Caller, { wanted, password, chunkSize }: NewTask, { log }: FastifyRequest
+): Promise<Upload> {
+  const algorithm = algorithmOf(wanted.hash)
+  const encryption = password === null || settings.encryption === undefined ? null : await settings.encryption.seal(password)
+  const upload = await engine.create(caller, {
+    filename: wanted.fileName,
+    contentType: wanted.contentType,
+    metadata: {},
+    protocolState: newTaskState(wanted, encryption),
+    size: wanted.fileSize,
+    chunkSize: chunkSizeFor(chunkSize, wanted.fileSize, settings, engine.storage),
+    checksum: algorithm === undefined ? null : { algorithm, value: wanted.hash },
+    expiresIn: settings.expirationDelta,
+    serial: false
+  })
+  log.debug({ upload: upload.id }, 'upload task created')
+  return upload
+}

@@ -1,0 +1,78 @@
+import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { LengthMismatch, SizeLimitExceeded } from '../../errors.js'
+import { type Upload, offsetOf } from '../../upload.js'
+import type { Caller } from '../contract.js'
+import { sendFile } from './complete.js'
+import { FieldReader, text, time, uuid } from './fields.js'
+import { type FormFile, withFile } from './form-file.js'
+import { type Mount, callerOf } from './mount.js'
+import { newTaskState } from './new-task.js'
+import { checkPolicy } from './policy.js'
+import { type Refused, badRequest } from './problem.js'
+
+const MIB = 1024 * 1024
+
+/** POST direct: a small file in one form, with `pool_id`, `bundle_id`, `expired_at` and `content_type` as fields before or after it. */
+export function direct (mount: Mount): RouteHandlerMethod {
+  return async (request, reply) => {
+    const known = await callerOf(mount, request, reply)
+    const caller = { ...known, maxBytes: Math.min(known.maxBytes ?? Infinity, mount.settings.directBytes) }
+    return await withFile(request, 'file', () => badRequest('File is required'), async file => {
+      const upload = await newUpload(mount, caller, file)
+      try {
+        return await storeWhole(mount, caller, upload, file, request, reply)
+      } catch (error) {
+        await mount.uploads.engine.remove({ ...caller, hooks: {} }, upload.id).catch(() => {})
+        const { maxBytes } = caller
+        const tooLarge = error instanceof SizeLimitExceeded || error instanceof LengthMismatch
+        throw tooLarge && maxBytes === mount.settings.directBytes ? fileTooLarge(maxBytes) : error
+      }
+    })
+  }
+}
+
+async function newUpload ({ uploads: { engine }, settings }: Mount, caller: Caller, file: FormFile): Promise<Upload> {
+  const { checksum, expirationDelta } = settings
+  return await engine.create(caller, {
+    filename: file.filename,
+    contentType: file.contentType,
+    metadata: {},
+    protocolState: newTaskState({ ...wantedOf(file), encrypted: false, fileSize: 0 }, null),
+    size: null,
+    chunkSize: null,
+    checksum: checksum === false ? null : { algorithm: checksum, value: null },
+    expiresIn: expirationDelta,
+    serial: false
+  })
+}
+
+async function storeWhole (
+  mount: Mount, caller: Caller, { id }: Upload, file: FormFile, request: FastifyRequest, reply: FastifyReply
+): Promise<FastifyReply> {
+  const { uploads: { engine }, settings } = mount
+  const { upload } = await engine.write(caller, id, { start: 0, body: file.body, atomic: true })
+  await file.finish()
+  const encrypted = file.fields['encrypt_password'] !== undefined
+  const wanted = { ...wantedOf(file), encrypted, fileSize: offsetOf(upload), user: caller.user }
+  const pool = await checkPolicy({ ...settings, encryption: undefined }, wanted, request)
+  await engine.update(caller, id, () => ({ protocolState: newTaskState(wanted, null) }))
+  return await sendFile(mount, await engine.complete(caller, id, { asReceived: true }), pool, request, reply)
+}
+
+function wantedOf ({ fields, filename, contentType }: FormFile) {
+  const read = new FieldReader(fields)
+  const wanted = {
+    hash: '',
+    fileName: filename,
+    contentType: read.optional('content_type', text) ?? contentType,
+    poolId: read.optional('pool_id', uuid),
+    bundleId: read.optional('bundle_id', uuid),
+    expiredAt: read.optional('expired_at', time)
+  }
+  read.check()
+  return wanted
+}
+
+function fileTooLarge (limit: number): Refused {
+  return badRequest(`File is too large for direct upload, max size is ${limit / MIB}MB`)
+}

@@ -1,0 +1,65 @@
+import type { Readable } from 'node:stream'
+import { innerCaller } from '../../engine/caller.js'
+import type { ByteRange } from '../../upload.js'
+import type { Caller } from '../contract.js'
+import type { Mount, OpenTask } from './mount.js'
+
+/** ms after which a chunk that was kept aside, and that nobody could remove, is swept. */
+const ASIDE_TIME = 3_600_000
+
+/**
+ * A chunk that is there already comes again. It is kept aside until it is whole, so that one which is cut or too long loses nothing; then
+ * it takes the old one's place, if it differs. Of an encrypted file nothing can be compared, and nothing may be kept aside in clear: there
+ * the old one stays.
+ */
+export async function replaceChunk (
+  { uploads: { engine }, settings }: Mount, caller: Caller, { upload, state }: OpenTask, [start, end]: ByteRange, body: Readable
+): Promise<void> {
+  if (state.encryption !== null) return
+  const length = end - start
+  const inner = innerCaller(caller)
+  const aside = await engine.create(inner, {
+    filename: upload.filename,
+    contentType: null,
+    metadata: {},
+    protocolState: {},
+    size: length,
+    chunkSize: null,
+    checksum: null,
+    expiresIn: settings.expirationDelta ?? ASIDE_TIME,
+    serial: false
+  })
+  try {
+    const { upload: kept } = await engine.write(inner, aside.id, { start: 0, length, body, atomic: true })
+    const read = (): Readable => engine.read(kept, [0, length])
+    if (await sameBytes(engine.read(upload, [start, end]), read())) return
+    await engine.write(caller, upload.id, { start, length, body: read(), overwrite: true, parallel: true, atomic: true })
+  } finally {
+    await engine.remove(inner, aside.id).catch(() => {})
+  }
+}
+
+/** Whether two streams of equal length have the same bytes. */
+async function sameBytes (one: Readable, other: Readable): Promise<boolean> {
+  try {
+    const others = other[Symbol.asyncIterator]()
+    let rest: Uint8Array = new Uint8Array()
+    for await (const bytes of one) {
+      for (let left: Uint8Array = bytes; left.length > 0;) {
+        if (rest.length === 0) {
+          const next: IteratorResult<Uint8Array> = await others.next()
+          if (next.done === true) return false
+          rest = next.value
+        }
+        const length = Math.min(left.length, rest.length)
+        if (Buffer.compare(left.subarray(0, length), rest.subarray(0, length)) !== 0) return false
+        left = left.subarray(length)
+        rest = rest.subarray(length)
+      }
+    }
+    return true
+  } finally {
+    one.destroy()
+    other.destroy()
+  }
+}

@@ -1,0 +1,93 @@
+import { countBytes } from '../../engine/byte-ranges.js'
+import type { JsonObject, JsonValue, Upload } from '../../upload.js'
+import { poolRecord } from './cloud-file.js'
+import type { Pool } from './hooks.js'
+import { type TaskState, chunkSizeOf, chunksCount, isoTime, progressOf, sizeOf, statusOf, taskStateOf, uploadedChunks } from './task.js'
+import { taskIdOf } from './task-id.js'
+
+function base (upload: Upload): { readonly task_id: string, readonly file_name: string, readonly file_size: number } {
+  return { task_id: taskIdOf(upload.id), file_name: upload.filename, file_size: sizeOf(upload) }
+}
+
+/** A row of the list of tasks. */
+export function listedTask (upload: Upload, pool: Pool | null): JsonObject {
+  const state = taskStateOf(upload)
+  const uploaded = uploadedChunks(upload)
+  return {
+    ...base(upload),
+    content_type: upload.contentType,
+    chunk_size: chunkSizeOf(upload),
+    chunks_count: chunksCount(upload),
+    chunks_uploaded: uploaded.length,
+    progress: progressOf(upload, uploaded.length),
+    status: statusOf(upload),
+    last_activity: isoTime(upload.updatedAt),
+    created_at: isoTime(upload.createdAt),
+    updated_at: isoTime(upload.updatedAt),
+    uploaded_chunks: uploaded,
+    pool: poolOf(state, pool),
+    bundle: bundleOf(state)
+  }
+}
+
+export function progressRecord (upload: Upload): JsonObject {
+  const uploaded = uploadedChunks(upload)
+  return {
+    ...base(upload),
+    chunks_count: chunksCount(upload),
+    chunks_uploaded: uploaded.length,
+    progress: progressOf(upload, uploaded.length),
+    status: statusOf(upload),
+    last_activity: isoTime(upload.updatedAt),
+    uploaded_chunks: uploaded
+  }
+}
+
+/** All that a client needs to go on with a task of which it knows only the id. */
+export function resumeRecord (upload: Upload): JsonObject {
+  const uploaded = uploadedChunks(upload)
+  return {
+    ...base(upload),
+    content_type: upload.contentType,
+    chunk_size: chunkSizeOf(upload),
+    chunks_count: chunksCount(upload),
+    chunks_uploaded: uploaded.length,
+    uploaded_chunks: uploaded,
+    progress: progressOf(upload, uploaded.length)
+  }
+}
+
+export function recentRecord (upload: Upload): JsonObject {
+  return {
+    ...base(upload),
+    content_type: upload.contentType,
+    progress: progressOf(upload, uploadedChunks(upload).length),
+    status: statusOf(upload),
+    last_activity: isoTime(upload.updatedAt),
+    created_at: isoTime(upload.createdAt)
+  }
+}
+
+/** A task with what can be foretold: `upload_speed` in bytes a second since its creation, `estimated_time_remaining` in seconds. */
+export function detailsRecord (upload: Upload, pool: Pool | null): JsonObject {
+  const state = taskStateOf(upload)
+  const { pool: _pool, bundle, ...task } = listedTask(upload, pool)
+  const bytes = countBytes(upload.received)
+  const seconds = (upload.updatedAt - upload.createdAt) / 1000
+  const speed = bytes > 0 && seconds > 0 ? bytes / seconds : null
+  return {
+    task: { ...task, expired_at: state.expired_at, hash: state.hash },
+    pool: poolRecord(pool),
+    bundle: bundle ?? null,
+    estimated_time_remaining: speed === null ? null : (sizeOf(upload) - bytes) / speed,
+    upload_speed: speed
+  }
+}
+
+function poolOf (state: TaskState, pool: Pool | null): JsonValue {
+  return pool === null && state.pool_id === null ? null : { pool_id: pool?.id ?? state.pool_id, name: pool?.name ?? null }
+}
+
+function bundleOf ({ bundle_id: id }: TaskState): JsonValue {
+  return id === null ? null : { bundle_id: id }
+}
