@@ -11,11 +11,12 @@ import type { Browser, Locator, Page } from 'playwright-core'
 import t from 'tap'
 import { dropFiles, startBrowser, throttleUploads } from '../support/browser.js'
 
-t.setTimeout(120_000) // a browser, three starts of a server, and some 100 MB on two busy cores
+t.setTimeout(120_000) // a browser, two starts of a server, and some 100 MB on two busy cores
 
 const MB = 1_000_000
 const SLOW = 12 * MB
 
+const runTypescript = new URL('../../scripts/run-typescript.mjs', import.meta.url).href
 const serverFile = fileURLToPath(new URL('../../examples/server.ts', import.meta.url))
 const directory = await mkdtemp(join(tmpdir(), 'page-'))
 /** What the servers said after their start. */
@@ -23,9 +24,9 @@ const log: string[] = []
 let server: ChildProcess
 let url = 'http://127.0.0.1:0/'
 
-/** The example as `npm start` runs it, but as one process, so that a kill hits the server itself. */
+/** The example as `npm start` runs it, without npm, so that a kill hits the server itself. */
 async function startServer (): Promise<void> {
-  server = spawn(process.execPath, ['--import', 'tsx', '--conditions=fastify-chunked-upload/source', serverFile], {
+  server = spawn(process.execPath, [`--import=${runTypescript}`, serverFile], {
     env: { ...process.env, PORT: new URL(url).port || '0', HOST: '127.0.0.1', DATA_DIR: join(directory, 'data') },
     stdio: ['ignore', 'pipe', 'inherit']
   })
