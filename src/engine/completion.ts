@@ -14,6 +14,8 @@ export interface CompleteRequest {
   readonly asReceived?: boolean
   /** Partial uploads of a concatenation finish without asking or telling the host. */
   readonly silent?: boolean
+  /** What completion changes in the record beside its status, once the host's `onComplete` has said how to answer. */
+  readonly change?: (upload: Upload, reply: CompletionReply | undefined) => Partial<Pick<Upload, 'protocolState'>>
 }
 
 export interface Completed {
@@ -70,7 +72,9 @@ export class Completion {
     })
     const reply = request.silent === true ? undefined : await caller.hooks.onComplete?.(finished(ready))
     if (hold.lost) throw new TakenOver()
-    const complete = await this.#records.update(upload.id, current => finished(asUploading(current)), ready)
+    const complete = await this.#records.update(upload.id, current => {
+      return { ...finished(asUploading(current)), ...request.change?.(current, reply) }
+    }, ready)
     if (complete.status !== 'complete') throw new UploadGone()
     return { upload: complete, reply }
   }

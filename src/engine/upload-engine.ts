@@ -344,7 +344,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
         hold,
         maxBytes,
         stallTimeout: this.options.stallTimeout,
-        saveEvery: this.options.saveEvery ?? SAVE_EVERY,
+        saveEvery: request.saveEvery ?? this.options.saveEvery ?? SAVE_EVERY,
         expiresIn: upload.expiresAt === null ? null : this.options.slidingExpiry,
         final: request.complete?.when === 'end',
         checksum: await this.#checksums.runningAt(ready, place.start, request.parallel !== true, this.#turns.stopping),
@@ -353,7 +353,10 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
           this.#bodies.add(started)
           if (this.stopping) started.stop('shutdown')
         },
-        onProgress: saved => { this.#tell(saved, () => { this.emit('progress', saved) }) }
+        onProgress: saved => {
+          this.#tell(saved, () => { this.emit('progress', saved) })
+          this.#tell(saved, () => { request.onProgress?.(saved) })
+        }
       })
     } finally {
       if (source !== undefined) this.#bodies.delete(source)

@@ -9,7 +9,7 @@ import { BodySource } from './body-source.js'
 import type { RunningChecksum } from './checksum.js'
 import type { Place } from './place.js'
 import { adapterError } from './records.js'
-import { type SaveSurroundings, Saves } from './saves.js'
+import { type SaveEvery, type SaveSurroundings, Saves } from './saves.js'
 
 /** One body to store. */
 export interface WriteRequest {
@@ -18,6 +18,8 @@ export interface WriteRequest {
   readonly body: Readable
   /** Bytes that the body must have; left out when the request does not say. */
   readonly length?: number
+  /** Bytes that the body may have, whatever it announces. */
+  readonly maxLength?: number
   /** Size of the whole file in bytes, where this request tells it. */
   readonly size?: number
   /**
@@ -42,6 +44,10 @@ export interface WriteRequest {
   readonly digests?: readonly BodyDigest[]
   /** How to ask an older request that holds the upload: `yield` lets it go on while its bytes flow, `stop` ends it. */
   readonly claim?: 'yield' | 'stop'
+  /** How often this body saves its progress, instead of the engine's own setting. */
+  readonly saveEvery?: SaveEvery
+  /** Told each time bytes of this body were saved. What it throws is ignored. */
+  readonly onProgress?: (upload: Upload) => void
   /** Called under the lock, before a byte is read; throws to refuse. */
   readonly check?: (upload: UploadingUpload) => void
   /** What else this body changes in the record, together with its bytes. Called after the last byte; not for a cut body. */
@@ -115,6 +121,7 @@ function endError (source: BodySource, upload: Upload, request: WriteRequest, { 
       const size = upload.size ?? request.size ?? Infinity
       if (request.length !== undefined) return new LengthMismatch(source.bytes + 1, request.length)
       if (size <= start + limit) return new BeyondSize(size)
+      if (request.maxLength !== undefined && request.maxLength <= limit) return new SizeLimitExceeded(request.maxLength)
       return maxBytes !== null && maxBytes <= start + limit ? new SizeLimitExceeded(maxBytes) : new LengthMismatch(source.bytes + 1, limit)
     }
     case 'abandoned': return new StorageTrouble({ cause: new Error('storage stopped reading before the end of the body') })
