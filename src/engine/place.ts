@@ -23,7 +23,7 @@ export interface PlaceRules {
  */
 export function placeOf (upload: UploadingUpload, request: WriteRequest, rules: PlaceRules): Place {
   const { received } = upload
-  const { length = 0 } = request
+  const { length = 0, maxLength = Infinity } = request
   const maxBytes = rules.maxBytes ?? Infinity
   const offset = offsetOf(upload)
   const start = request.start === 'end' ? offset : request.start
@@ -36,22 +36,26 @@ export function placeOf (upload: UploadingUpload, request: WriteRequest, rules: 
   const end = endOf(upload, start, request, rules)
   if (end === undefined) throw new OffsetMismatch(offset, start)
 
+  if (length > maxLength) throw new SizeLimitExceeded(maxLength)
   if (start + length > maxBytes) throw new SizeLimitExceeded(maxBytes)
   if (start + length > size) throw new BeyondSize(size)
-  return { start, limit: Math.min(size, maxBytes, end, request.length === undefined ? Infinity : start + length) - start }
+  return { start, limit: Math.min(size - start, maxBytes - start, end - start, request.length ?? Infinity, maxLength) }
 }
 
-/** The byte before which a body from `start` has to end for the sake of what is there already; undefined when it may not start there. */
-function endOf (upload: UploadingUpload, start: number, request: WriteRequest, rules: PlaceRules): number | undefined {
+/**
+ * The byte before which a body from `start` has to end, so that it writes over nothing that is there unless it says so; undefined when it
+ * may not start there.
+ */
+function endOf (upload: UploadingUpload, start: number, request: WriteRequest, { anyOffset }: PlaceRules): number | undefined {
   const { received, chunkSize, size } = upload
-  const appends = start === offsetOf(upload)
-  if (start < 0) return undefined
-  if (!rules.anyOffset || (request.parallel !== true && request.overwrite !== true)) return appends ? Infinity : undefined
+  const { parallel = false, overwrite = false, length } = request
+  const elsewhere = anyOffset && (parallel || overwrite)
+  if (start < 0 || (start !== offsetOf(upload) && !elsewhere)) return undefined
   // Nothing is left to write, nor to overlap with: an empty body at the end asks for completion.
-  if (request.overwrite === true || start === size) return Infinity
+  if ((overwrite && anyOffset) || start === size) return Infinity
   const gap = gapAt(received, start)
-  if (gap === undefined || start + (request.length ?? 0) > gap) return undefined
-  return request.length === undefined && chunkSize !== null ? Math.min(gap, chunkEnd(start, chunkSize)) : gap
+  if (gap === undefined || start + (length ?? 0) > gap) return undefined
+  return parallel && length === undefined && chunkSize !== null ? Math.min(gap, chunkEnd(start, chunkSize)) : gap
 }
 
 /** The byte before which the chunk of byte `position` ends, on a grid of `chunkSize`. */

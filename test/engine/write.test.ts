@@ -429,6 +429,18 @@ t.test('ranges', async t => {
     t.equal(await codeOf(engine.write(caller, id, { start: 90, body: bodyOf(bytes.subarray(90)), parallel: true })), 'ok')
   })
 
+  await t.test('invariant 1: a body that reaches bytes behind a gap does not write over them', async t => {
+    const engine = engineOn()
+    const { id } = await uploadOf(engine)
+    await engine.write(caller, id, { start: 50, body: bodyOf(bytes.subarray(50, 60)), parallel: true })
+    t.equal(await codeOf(engine.write(caller, id, { start: 0, body: bodyOf(randomBytes(55)), length: 55 })), 'OFFSET')
+    t.equal(await codeOf(engine.write(caller, id, { start: 0, body: bodyOf(randomBytes(55)) })), 'LENGTH')
+    await engine.write(caller, id, { start: 0, body: bodyOf(bytes.subarray(0, 50)) })
+    const upload = await engine.get(caller, id)
+    t.strictSame(upload.received, [[0, 60]])
+    t.ok((await stored(engine, upload)).equals(bytes.subarray(0, 60)))
+  })
+
   await t.test('a storage that only appends takes ranges in their order', async t => {
     const memory = memoryStorage()
     const engine = engineOn({ storage: changedStorage(memory, { capabilities: { ...memory.capabilities, anyOffset: false } }) })
@@ -459,9 +471,8 @@ t.test('ranges', async t => {
 
 t.test('limits', async t => {
   const bytes = randomBytes(100)
-  type Case = readonly [
-    name: string, draft: Parameters<typeof draftOf>[0], maxBytes: number | null, received: number, request: object, code: string, kept: number
-  ]
+  type Draft = Parameters<typeof draftOf>[0]
+  type Case = readonly [name: string, draft: Draft, maxBytes: number | null, received: number, request: object, code: string, kept: number]
   const cases: readonly Case[] = [
     ['a declared size over the limit', {}, 50, 0, { start: 0, size: 51 }, 'TOO_LARGE', 0],
     ['a length over the limit', {}, 50, 10, { start: 10, length: 41 }, 'TOO_LARGE', 10],
