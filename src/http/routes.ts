@@ -60,7 +60,7 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
           method: [...real],
           exposeHeadRoute: false,
           constraints: { ...options.constraints, [METHOD_OVERRIDE]: name },
-          schema: { ...options.schema, body: undefined, hide: true }
+          schema: hidden(options.schema)
         })
       }
     }
@@ -96,6 +96,11 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
       declare('OPTIONS', url, { ...own, handler: async (_request, reply) => reply.code(204).header('allow', allowed).send() })
     }
   }
+}
+
+/** Without its body, which Fastify would not accept for GET and HEAD. */
+function hidden ({ body, ...schema }: FastifySchema = {}): FastifySchema {
+  return { ...schema, hide: true }
 }
 
 /** Which real methods can stand for `methods`: any other one. */
