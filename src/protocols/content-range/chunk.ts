@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { FastifyRequest } from 'fastify'
-import { LengthMismatch } from '../../errors.js'
+import { FormInvalid, LengthMismatch } from '../../errors.js'
 import { dispositionFilename } from '../../http/content-disposition.js'
 import { formKind, mediaType, readForm } from '../../http/form.js'
 import { type FilePart, readParts } from '../../http/multipart.js'
@@ -41,7 +41,10 @@ export interface ChunkRules {
 export async function withChunk<T> (request: FastifyRequest, rules: ChunkRules, work: (chunk: Chunk) => Promise<T>): Promise<T> {
   const kind = formKind(request)
   if (kind === 'multipart') return await withFilePart(request, rules.fieldNames, work)
-  if (kind === 'json') await readForm(request)
+  if (kind === 'json') {
+    // What JSON there is does not matter, but it has to be some.
+    await readForm(request).catch((error: unknown) => { if (!(error instanceof FormInvalid)) throw error })
+  }
   if (kind !== undefined || !hasBody(request)) throw noChunk()
   const range = request.headers['content-range'] ?? ''
   if (!rules.raw || (range === '' && rules.requireContentRange)) throw unsupportedMediaType(request.headers['content-type'] ?? '')
