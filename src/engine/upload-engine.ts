@@ -160,7 +160,10 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return this.storage.read(upload, range)
   }
 
-  /** As {@link read}, once the first bytes are at hand: what is gone is known before a reply begins. @throws {UploadGone} {@link StorageTrouble} */
+  /**
+   * As {@link read}, once the first bytes are at hand: what is gone is known before a reply begins.
+   * @throws {UploadGone} {@link StorageTrouble}
+   */
   async open (upload: Upload, range: ByteRange): Promise<Readable> {
     return await asked(() => begun(this.storage.read(upload, range)))
   }
@@ -240,6 +243,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws {UploadNotFound} {@link UploadGone} {@link UploadExpired} and what `onRemove` throws
    */
   async remove (caller: Caller, id: string, { keepRecord = false, reason = 'removed' }: RemoveOptions = {}): Promise<void> {
+    // First of all, whether he may: who may not must not change what others hear.
+    await this.records.get(caller, id)
     if (caller.hooks.onRemove === undefined) this.#removing.add(id)
     try {
       await this.#turns.take(caller, id, { claim: 'stop' }, async (upload, hold) => {
