@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../engine/caller.js'
-import { BodyCut, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
+import { BodyCut, FormInvalid, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
 import { cleanFileName } from '../../http/file-name.js'
 import { mediaType } from '../../http/form.js'
 import { type Part, readParts } from '../../http/multipart.js'
@@ -53,7 +53,8 @@ class ChunkForm {
     } catch (error) {
       // Not awaited: it would wait for the next part of a form that nobody reads any more.
       parts.return().catch(() => {})
-      throw error
+      // The request came to its end, so that it is the form which stops within a part.
+      throw error instanceof BodyCut && this.#request.raw.complete ? new FormInvalid('it ends within a part') : error
     } finally {
       await this.#direct?.abort()
       await this.#spooled?.discard()

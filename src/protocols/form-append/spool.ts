@@ -7,6 +7,9 @@ import type { Mount } from './mount.js'
 /** Bytes of a part that wait in memory for the fields that say where they belong. */
 const MEMORY_BYTES = 256 * 1024
 
+/** Where spooled parts go, and the ms after which one that was left behind expires. */
+export type Spool = Pick<Mount, 'engine' | 'spoolExpiry'>
+
 /** A part that was read before its place was known. */
 export interface SpooledPart {
   /** Bytes. */
@@ -20,7 +23,7 @@ export interface SpooledPart {
  * Reads a part to its end: small ones into memory, others into an upload of their own, in the same storage.
  * @throws {BodyCut} {@link SizeLimitExceeded} and what else a write throws; nothing is left then
  */
-export async function spoolPart (mount: Mount, caller: Caller, body: Readable): Promise<SpooledPart> {
+export async function spoolPart (mount: Spool, caller: Caller, body: Readable): Promise<SpooledPart> {
   const start: Buffer[] = []
   let length = 0
   try {
@@ -40,7 +43,7 @@ export async function spoolPart (mount: Mount, caller: Caller, body: Readable): 
   return await intoStorage(mount, innerCaller(caller), body)
 }
 
-async function intoStorage ({ engine, spoolExpiry }: Mount, caller: Caller, body: Readable): Promise<SpooledPart> {
+async function intoStorage ({ engine, spoolExpiry }: Spool, caller: Caller, body: Readable): Promise<SpooledPart> {
   const created = await engine.create(caller, {
     filename: '',
     contentType: null,
