@@ -1,18 +1,20 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { Test } from 'tap'
-import { type ChunkedUploadOptions, tus, type TusOptions } from '../../src/index.js'
+import { type ChunkedUploadOptions, memoryStorage, type Storage, tus, type TusOptions } from '../../src/index.js'
 import { type Answer, type StartOptions, startServer, type TestServer } from './server.js'
 
 export const VERSION = { 'tus-resumable': '1.0.0' }
 export const TYPE = { 'content-type': 'application/offset+octet-stream' }
 
+type Headers = Readonly<Record<string, string | number | undefined>>
+
 export interface TusServer extends TestServer {
   /** A request with Tus-Resumable. A header that is undefined is not sent. */
-  ask (method: string, path: string, headers?: Readonly<Record<string, string | number | undefined>>, body?: string | Uint8Array): Promise<Answer>
+  ask (method: string, path: string, headers?: Headers, body?: string | Uint8Array): Promise<Answer>
   /** Makes an upload of `length` bytes, deferred with null, and gives its path. */
   create (length: number | null, headers?: Readonly<Record<string, string>>): Promise<string>
   /** PATCH with the headers that it needs. */
-  patch (path: string, offset: number, body: string | Uint8Array, headers?: Readonly<Record<string, string | undefined>>): Promise<Answer>
+  patch (path: string, offset: number, body: string | Uint8Array, headers?: Headers): Promise<Answer>
   /** The offset that HEAD tells. */
   offset (path: string): Promise<number>
 }
@@ -47,6 +49,34 @@ export async function startTus (
       const { headers } = await ask('HEAD', path)
       return Number(headers['upload-offset'])
     }
+  }
+}
+
+export interface WatchedStorage {
+  readonly storage: Storage
+  /** Bytes that have reached the storage: who sent them holds the upload. */
+  bytes: number
+}
+
+/** Storage in memory that tells what has come. */
+export function watchedStorage (): WatchedStorage {
+  const memory = memoryStorage()
+  const watched: WatchedStorage = {
+    bytes: 0,
+    storage: {
+      ...memory,
+      async write (upload, start, batches, progress) {
+        await memory.write(upload, start, counted(batches, watched), progress)
+      }
+    }
+  }
+  return watched
+}
+
+async function * counted (batches: AsyncIterable<readonly Uint8Array[]>, watched: WatchedStorage): AsyncGenerator<readonly Uint8Array[]> {
+  for await (const batch of batches) {
+    watched.bytes += batch.reduce((sum, { length }) => sum + length, 0)
+    yield batch
   }
 }
 

@@ -1,9 +1,17 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BodyDigest } from '../../engine/body-digest.js'
-import { ChecksumUnsupported } from '../../errors.js'
+import { ChecksumMismatch, ChecksumUnsupported } from '../../errors.js'
 import { headerOf } from './headers.js'
 import type { ChecksumAlgorithm, TusSettings } from './options.js'
 import { badHeader } from './refusal.js'
+
+/** A body that is not what its checksum says was dropped: 460 tells the offset, which has not moved. */
+export function tellOffset (reply: FastifyReply, offset: number, digests: readonly BodyDigest[] | undefined): (error: unknown) => never {
+  return error => {
+    if (error instanceof ChecksumMismatch && digests !== undefined) reply.header('upload-offset', String(offset))
+    throw error
+  }
+}
 
 interface Given {
   readonly name: string

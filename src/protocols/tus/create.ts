@@ -4,7 +4,7 @@ import { BeyondSize, SizeLimitExceeded } from '../../errors.js'
 import type { Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { bodyIn, isEmpty, lengthIn } from './body.js'
-import { digestsOf } from './checksum.js'
+import { digestsOf, tellOffset } from './checksum.js'
 import { type Concat, concatOf } from './concat-header.js'
 import { sumOf } from './finals.js'
 import { bytesOf, checkVersion, hasUploadType, headerOf, isDeferred } from './headers.js'
@@ -30,7 +30,10 @@ export async function create (mount: TusMount, request: FastifyRequest, reply: F
   announce(mount, request, reply, created)
   const body = bodyIn(request)
   const empty = body === undefined || !withBody
-  if (empty && digests === undefined && created.size !== 0) return await reply.code(201).send()
+  if (empty && digests === undefined && created.size !== 0) {
+    if (hasUploadType(request)) setOffset(reply, created)
+    return await reply.code(201).send()
+  }
   const length = lengthIn(request)
   const { upload, completed } = await mount.engine.write(caller, created.id, {
     start: 0,
@@ -40,8 +43,9 @@ export async function create (mount: TusMount, request: FastifyRequest, reply: F
     complete: { when: 'full', silent: concat !== undefined },
     ...length !== undefined && { length },
     ...digests !== undefined && { digests }
-  })
+  }).catch(tellOffset(reply, 0, digests))
   announce(mount, request, reply, upload)
+  if (hasUploadType(request)) setOffset(reply, upload)
   return await send(reply, 201, completed?.reply)
 }
 
@@ -70,7 +74,6 @@ async function createFinal (
 function announce (mount: TusMount, request: FastifyRequest, reply: FastifyReply, upload: Upload): void {
   reply.header('location', locationOf(request, upload.id, mount.settings)).removeHeader('upload-expires')
   mount.setExpires(reply, upload)
-  if (hasUploadType(request)) setOffset(reply, upload)
 }
 
 /** Bytes; null while unknown. @throws {Refusal} 400 */

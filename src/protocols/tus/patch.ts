@@ -5,7 +5,7 @@ import { assertUploading } from '../../engine/upload-engine.js'
 import { BeyondSize, OffsetMismatch, SizeConflict, UploadComplete } from '../../errors.js'
 import { type CompleteUpload, type UploadingUpload, offsetOf } from '../../upload.js'
 import { bodyIn, isEmpty, lengthIn } from './body.js'
-import { digestsOf } from './checksum.js'
+import { digestsOf, tellOffset } from './checksum.js'
 import { finalTakesNoBytes } from './create.js'
 import { bytesOf, checkUploadType, checkVersion } from './headers.js'
 import { send, setOffset, type TusMount } from './mount.js'
@@ -45,7 +45,7 @@ export async function patch (mount: TusMount, request: FastifyRequest, reply: Fa
     ...length !== undefined && { length },
     ...chunk.size !== undefined && { size: chunk.size },
     ...chunk.digests !== undefined && { digests: chunk.digests }
-  }).catch(async (error: unknown) => {
+  }).catch(tellOffset(reply, offset, chunk.digests)).catch(async (error: unknown) => {
     const now = error instanceof UploadComplete ? await mount.engine.get(caller, id) : undefined
     if (now?.status !== 'complete') throw error
     return { upload: now, completed: undefined }
@@ -71,7 +71,7 @@ async function repeatLast (
   if (offset !== upload.size) throw new OffsetMismatch(upload.size, offset)
   if (size !== undefined && size !== upload.size) throw new SizeConflict(upload.size, size)
   if (!await isEmpty(request, mount.engine.options.stallTimeout)) throw new BeyondSize(upload.size)
-  if (digests !== undefined) new BodyVerifier(digests).check()
   setOffset(reply, upload)
+  if (digests !== undefined) new BodyVerifier(digests).check()
   return await reply.code(204).send()
 }
