@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { constants, Http2ServerRequest } from 'node:http2'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, onRequestHookHandler, onSendHookHandler } from 'fastify'
 import { ShuttingDown } from '../errors.js'
 import { awaitsContinue } from './expect-continue.js'
 
@@ -10,9 +10,14 @@ const REST_TIME = 10_000
 /** ms that replies have to leave the server once it stops, before bodies that still come are cut. */
 const LAST_REPLIES = 1000
 
+/** Where hooks can be put: a scope, or a route. */
+export interface HookPoint {
+  addHook (...hook: [name: 'onRequest', hook: onRequestHookHandler] | [name: 'onSend', hook: onSendHookHandler]): unknown
+}
+
 /**
  * The bodies of all requests in flight, and what becomes of those that nobody reads to their end. A body that was read in part keeps
- * its HTTP/1 socket paused, so that the next request on it would hang; and closing a socket with bytes unread resets it, which
+ * its HTTP/1 socket paused, so that the next request on it would hang, and its HTTP/2 stream for ever; and closing a socket with bytes unread resets it, which
  * can cost the client the reply. So the rest is read and dropped, within limits; past them the connection is closed.
  */
 export class OpenBodies {
@@ -24,43 +29,44 @@ export class OpenBodies {
 
   /** Watches over the requests of `scope`. */
   watch (scope: FastifyInstance): void {
-    scope.addHook('onRequest', (request, _reply, done) => {
-      const { raw } = request
-      if (announcesBody(raw)) {
-        this.#open.add(raw)
-        raw.once('close', () => { this.#open.delete(raw) })
-      }
-      done(this.#stopping() ? new ShuttingDown() : undefined)
-    })
-    scope.addHook('onSend', (request, reply, _payload, done) => {
-      const { raw } = request
-      if (raw instanceof Http2ServerRequest) return done()
-      if (this.#stopping()) reply.header('connection', 'close')
-      if (!this.#open.has(raw)) return done()
-      if (awaitsContinue(raw)) {
-        // Nobody asked for the body. Whether it comes cannot be known: this connection has no next request.
-        reply.header('connection', 'close')
-        return done()
-      }
-      if (raw.complete) {
-        // All of it has come, but its last bytes may still wait to be read.
-        raw.unpipe()
-        raw.resume()
-        return done()
-      }
-      // A reply after which Node closes the socket has to wait for the bytes that would turn the closing into a reset.
-      if (closesConnection(reply) && !this.#stopping()) dropRest(raw, () => { done() })
-      else {
-        dropRest(raw, ended => { if (!ended) cut(raw) })
-        done()
-      }
-    })
-    scope.addHook('onResponse', (request, _reply, done) => {
-      // On HTTP/2 the stream alone ends, and says that the reply is all there is to know (RFC 9113, 8.1).
-      const { raw } = request
-      if (raw instanceof Http2ServerRequest && !raw.readableEnded && !raw.stream.destroyed) raw.stream.close(constants.NGHTTP2_NO_ERROR)
+    scope.addHook('onRequest', this.onRequest)
+    scope.addHook('onSend', this.onSend)
+  }
+
+  readonly onRequest: onRequestHookHandler = (request, _reply, done) => {
+    const { raw } = request
+    if (announcesBody(raw)) {
+      this.#open.add(raw)
+      raw.once('close', () => { this.#open.delete(raw) })
+    }
+    done(this.#stopping() ? new ShuttingDown() : undefined)
+  }
+
+  readonly onSend: onSendHookHandler = (request, reply, _payload, done) => {
+    const { raw } = request
+    if (raw instanceof Http2ServerRequest) {
+      if (this.#open.has(raw)) closeBehindReply(raw)
+      return done()
+    }
+    if (this.#stopping()) reply.header('connection', 'close')
+    if (!this.#open.has(raw)) return done()
+    if (awaitsContinue(raw)) {
+      // Nobody asked for the body. Whether it comes cannot be known: this connection has no next request.
+      reply.header('connection', 'close')
+      return done()
+    }
+    if (raw.complete) {
+      // All of it has come, but its last bytes may still wait to be read.
+      raw.unpipe()
+      raw.resume()
+      return done()
+    }
+    // A reply after which Node closes the socket has to wait for the bytes that would turn the closing into a reset.
+    if (closesConnection(reply) && !this.#stopping()) dropRest(raw, () => { done() })
+    else {
+      dropRest(raw, ended => { if (!ended) cut(raw) })
       done()
-    })
+    }
   }
 
   /** The server stops: bodies that nobody stopped otherwise (forms, rests that are dropped) are cut once the last replies are out. */
@@ -79,7 +85,7 @@ function closesConnection (reply: FastifyReply): boolean {
   return !reply.raw.shouldKeepAlive || reply.getHeader('connection') === 'close'
 }
 
-/** Reads the rest of an HTTP/1 body and throws it away. `done` hears whether that was all, or the limits were reached. */
+/** Reads the rest of a body and throws it away. `done` hears whether that was all, or the limits were reached. */
 function dropRest (raw: IncomingMessage, done: (ended: boolean) => void): void {
   let left = REST_BYTES
   const finish = (ended: boolean): void => {
@@ -99,7 +105,8 @@ function dropRest (raw: IncomingMessage, done: (ended: boolean) => void): void {
   raw.resume()
 }
 
+/** On HTTP/2 only the stream ends; behind a whole reply it says that this is all there is to know (RFC 9113, 8.1). */
 function cut (raw: IncomingMessage): void {
-  if (raw instanceof Http2ServerRequest) raw.stream.close(constants.NGHTTP2_CANCEL)
-  else raw.destroy()
+  if (!(raw instanceof Http2ServerRequest)) raw.destroy()
+  else raw.stream.close(raw.stream.writableFinished ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL)
 }

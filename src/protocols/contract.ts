@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import type { Caller, CompletionReply } from '../engine/caller.js'
 import type { UploadEngine } from '../engine/upload-engine.js'
+import type { OpenBodies } from '../http/unread-body.js'
 import type { Upload } from '../upload.js'
 
 /** A wire protocol: reads requests, calls the engine, words the replies. One file or folder, made by a factory with its own options. */
@@ -10,7 +11,15 @@ export interface Protocol {
   /** Below the registration's prefix; empty for none. */
   readonly prefix: string
   /** Declares the routes in a scope of its own, in which bodies arrive as streams, whatever their type. */
-  register (scope: FastifyInstance, uploads: Uploads): void | Promise<void>
+  register (scope: FastifyInstance, uploads: Uploads, host: HostApp): void | Promise<void>
+}
+
+/** The app around, for protocols that also serve routes of the host. */
+export interface HostApp {
+  /** What the plugin is registered on. */
+  readonly instance: FastifyInstance
+  /** Hooks that keep connections usable when a body is not read to its end. In the protocol's own scope they run already. */
+  readonly bodies: Pick<OpenBodies, 'onRequest' | 'onSend'>
 }
 
 /** What a protocol gets of the registration that it belongs to. */

@@ -1,0 +1,72 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { continueWhenRead } from '../http/expect-continue.js'
+import { declareRoutes, type Route } from '../http/routes.js'
+import type { Protocol } from './contract.js'
+import { append } from './resumable-http/append.js'
+import { cancel } from './resumable-http/cancel.js'
+import { create } from './resumable-http/create.js'
+import { ResumableMount } from './resumable-http/mount.js'
+import { type ResumableHttpOptions, settingsOf } from './resumable-http/options.js'
+import { PARTIAL_UPLOAD, Refusal, wordError } from './resumable-http/problem.js'
+import { ResumableRoutes } from './resumable-http/resumable-route.js'
+import { retrieve } from './resumable-http/retrieve.js'
+import { schemas } from './resumable-http/schemas.js'
+
+export type { ResumableHttpOptions } from './resumable-http/options.js'
+
+type Verb = (mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, id: string) => Promise<FastifyReply>
+
+/**
+ * Resumable Uploads for HTTP (draft-ietf-httpbis-resumable-upload): interop versions 3 to 9, and requests without a version. Serves a mount
+ * of its own, and routes of the host that are declared after it with `config: { resumable: true }`: their handler gets the finished upload
+ * as if it had come in one piece.
+ * @throws {InvalidOption}
+ */
+export function resumableHttp (options: ResumableHttpOptions = {}): Protocol {
+  const settings = settingsOf(options)
+  const { name } = settings
+  return {
+    name,
+    prefix: options.prefix ?? '',
+    register (scope, uploads, host) {
+      const mount = new ResumableMount(uploads, settings, scope.prefix)
+      const routes = new ResumableRoutes(mount, host)
+      routes.install()
+      continueWhenRead(scope)
+
+      const route = (name: keyof typeof schemas, method: Route['method'], url: string, verb: Verb): Route => ({
+        name,
+        method,
+        url,
+        schema: schemas[name],
+        handler: async (request, reply) => await verb(mount, request, reply, idIn(request))
+      })
+      declareRoutes(scope, [
+        route('limits', 'OPTIONS', '/', tellLimits),
+        route('limits', 'OPTIONS', '/:id', tellLimits),
+        route('create', ['POST', 'PUT', 'PATCH'], '/', create),
+        route('offset', ['HEAD', 'GET'], '/:id', retrieve),
+        route('append', 'PATCH', '/:id', async (mount, request, reply, id) => await append(mount, request, reply, id, routes)),
+        route('cancel', 'DELETE', '/:id', cancel)
+      ], {
+        wordError,
+        methodOverride: true,
+        routeOptions: route => uploads.routeOptions({ ...route, protocol: name }),
+        methodNotAllowed: request => { throw new Refusal(405, `${request.method} is not possible here`) }
+      })
+    }
+  }
+}
+
+/** OPTIONS: what the server takes. */
+async function tellLimits (mount: ResumableMount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const limit = await mount.limitForAnyone(request, reply)
+  const allow = idIn(request) === '' ? 'POST, PUT, PATCH, OPTIONS' : 'HEAD, GET, PATCH, DELETE, OPTIONS'
+  return await reply.headers({ 'Upload-Limit': limit, 'Accept-Patch': PARTIAL_UPLOAD, allow }).code(200).send()
+}
+
+/** The id in the URL; anything that is no id is an unknown one. */
+function idIn (request: FastifyRequest): string {
+  const { params } = request
+  return typeof params === 'object' && params !== null && 'id' in params && typeof params.id === 'string' ? params.id : ''
+}

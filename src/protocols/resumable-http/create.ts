@@ -1,0 +1,117 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { UploadDraft } from '../../engine/caller.js'
+import type { Written } from '../../engine/upload-engine.js'
+import { cleanFileName } from '../../http/file-name.js'
+import { dispositionFilename } from '../../http/content-disposition.js'
+import type { JsonObject, Upload } from '../../upload.js'
+import type { Caller } from '../contract.js'
+import { sendFinal } from './answer.js'
+import { sizeBy, type UploadBody, uploadBodyOf } from './body.js'
+import { draftChecksum } from './digests.js'
+import { sendInterim } from './interim.js'
+import { checkAppendSize } from './limits.js'
+import { type ResumableMount, setProgress } from './mount.js'
+import { PARTIAL_UPLOAD, Refusal } from './problem.js'
+import { receive, type Reception } from './receive.js'
+import { type RoutedRequest, stored } from './state.js'
+import { interopNumber, versionEcho } from './versions.js'
+
+/** The route of the host that a creation is for. */
+export interface Target {
+  readonly route: RoutedRequest
+  readonly finish: Reception['finish']
+}
+
+/**
+ * POST, PUT or PATCH on the mount. With a valid Upload-Complete it makes an upload that can be resumed; without one the body is the whole
+ * file, in one request.
+ */
+export async function create (mount: ResumableMount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const caller = await mount.caller(request, reply)
+  const body = uploadBodyOf(request)
+  if (body.last === undefined) return await storeWhole(mount, request, reply, caller, body)
+  const { upload } = await createUpload(mount, request, reply, caller, { ...body, last: body.last })
+  return upload.status === 'complete' ? sendFinal(request, reply, upload, 201) : sendCreated(request, reply, upload)
+}
+
+/**
+ * Makes an upload, tells the client of it beforehand, and stores what the request brings.
+ * @param target the host's route that gets the file; without one it is the mount's own
+ */
+export async function createUpload (
+  mount: ResumableMount,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  caller: Caller,
+  body: UploadBody & { readonly last: boolean },
+  target?: Target
+): Promise<Written> {
+  const { engine, settings } = mount
+  const { present, length, last } = body
+  reply.header('Upload-Limit', mount.limitFor(request, caller))
+  const size = sizeBy(body, 0)
+  const tooSmall = size !== undefined && size < settings.minSize
+  if (tooSmall && !last) throw new Refusal(400, `Files below ${settings.minSize} bytes must come in one request`)
+  if (present) checkAppendSize(length, last, settings)
+
+  const created = await engine.create(caller, draftOf(mount, request, size, target))
+  const location = mount.locationOf(request, created.id)
+  reply.headers({ Location: location, 'Upload-Limit': mount.limitFor(request, caller, created) })
+  if (present && !tooSmall && interopNumber(request) !== undefined) {
+    sendInterim(reply, { ...versionEcho(request), Location: location, 'Upload-Limit': mount.limitFor(request, caller, created) })
+  }
+  if (!present && !last) return { upload: created, completed: undefined }
+  return await receive(mount, request, reply, { caller, id: created.id, offset: 0, body, last, finish: target?.finish })
+}
+
+export function sendCreated (request: FastifyRequest, reply: FastifyReply, upload: Upload): FastifyReply {
+  return setProgress(request, reply, upload).code(201).send()
+}
+
+/** A body without Upload-Complete: all of it, or nothing. */
+async function storeWhole (
+  mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, caller: Caller, body: UploadBody
+): Promise<FastifyReply> {
+  if ('tus-resumable' in request.headers) throw new Refusal(400, 'This is no tus server, but one that needs Upload-Complete')
+  if (!body.present) throw new Refusal(400, `${body.version.completeness} is needed, ?1 or ?0, or a file as the body`)
+  const { engine } = mount
+  const { id } = await engine.create(caller, draftOf(mount, request, sizeBy({ ...body, last: true }, 0)))
+  try {
+    const { upload } = await receive(mount, request, reply, { caller, id, offset: 0, body, last: true })
+    if (upload.status !== 'complete') throw new Refusal(409, 'The upload was ended')
+    return sendFinal(request, reply.header('Location', mount.locationOf(request, id)), upload, 201)
+  } catch (error) {
+    // Nobody knows its URL.
+    await engine.remove({ ...caller, hooks: {} }, id).catch(() => {})
+    throw error
+  }
+}
+
+/** What the creation says of the file: its type, name and coding; offsets count the bytes as they are sent. */
+function draftOf (mount: ResumableMount, request: FastifyRequest, size: number | undefined, target?: Target): UploadDraft {
+  const { 'content-type': type, 'content-disposition': disposition } = request.headers
+  const isFile = type !== undefined && type.split(';', 1)[0]?.trim().toLowerCase() !== PARTIAL_UPLOAD
+  return {
+    filename: cleanFileName(dispositionFilename(disposition) ?? '') || 'upload',
+    contentType: isFile ? type : null,
+    metadata: representationOf(request),
+    protocolState: stored(target === undefined ? {} : { route: target.route }),
+    size: size ?? null,
+    chunkSize: null,
+    checksum: draftChecksum(request, mount.settings.checksum),
+    expiresIn: mount.expiresIn,
+    serial: false
+  }
+}
+
+/** Fields that tell of the representation, byte for byte as they came. */
+function representationOf ({ headers }: FastifyRequest): JsonObject {
+  const {
+    'content-disposition': contentDisposition, 'content-encoding': contentEncoding, 'content-language': contentLanguage
+  } = headers
+  return {
+    ...contentDisposition !== undefined && { contentDisposition },
+    ...contentEncoding !== undefined && { contentEncoding },
+    ...contentLanguage !== undefined && { contentLanguage }
+  }
+}

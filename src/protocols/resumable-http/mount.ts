@@ -1,0 +1,81 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { UploadEngine } from '../../engine/upload-engine.js'
+import { UserRequired } from '../../errors.js'
+import { type Upload, offsetOf } from '../../upload.js'
+import type { Caller, Uploads } from '../contract.js'
+import { completenessField } from './fields.js'
+import { lifetimeOf, uploadLimit } from './limits.js'
+import { expiresIn, type ResumableHttpSettings } from './options.js'
+import { versionEcho, versionOf } from './versions.js'
+
+/** One mount of the protocol: what its verbs share. */
+export class ResumableMount {
+  readonly engine: UploadEngine
+  readonly settings: ResumableHttpSettings
+  readonly #uploads: Uploads
+  /** Path of the mount, with Fastify's `:parameters`. */
+  readonly #prefix: string
+
+  constructor (uploads: Uploads, settings: ResumableHttpSettings, prefix: string) {
+    this.#uploads = uploads
+    this.engine = uploads.engine
+    this.settings = settings
+    this.#prefix = prefix
+  }
+
+  get expiresIn (): number | null {
+    return expiresIn(this.settings, this.#uploads.settings)
+  }
+
+  get downloads (): Uploads['settings']['downloads'] {
+    return this.#uploads.settings.downloads
+  }
+
+  /** On whose behalf the request acts. @throws {UserRequired} */
+  async caller (request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
+    reply.headers(versionEcho(request))
+    const caller = await this.#uploads.caller(request, reply)
+    if (caller.user === null && (this.settings.requireUser ?? this.#uploads.settings.requireUser)) throw new UserRequired()
+    return caller
+  }
+
+  /** Upload-Limit as it is for the caller: before an upload is there, or for the rest of one. */
+  limitFor (request: FastifyRequest, caller: Caller, upload?: Upload): string {
+    const lifetime = upload === undefined ? this.expiresIn : lifetimeOf(upload)
+    return uploadLimit(this.engine, caller, this.settings, versionOf(request), lifetime)
+  }
+
+  /** The limits without a caller, for those who only ask what the server can do. */
+  async limitForAnyone (request: FastifyRequest, reply: FastifyReply): Promise<string> {
+    return this.limitFor(request, await this.#uploads.caller(request, reply))
+  }
+
+  /** The URL of an upload, for Location. */
+  locationOf (request: FastifyRequest, id: string): string {
+    const { baseUrl, relativeLocation } = this.settings
+    if (baseUrl !== undefined) {
+      const path = `${baseUrl.pathname.replace(/\/+$/, '')}/${id}`
+      return relativeLocation ? path : `${baseUrl.origin}${path}`
+    }
+    const path = `${pathOf(this.#prefix, request)}/${id}`
+    const host = typeof request.host === 'string' && /^[\w.:[\]-]+$/.test(request.host) ? request.host : undefined
+    return relativeLocation || host === undefined ? path : `${request.protocol}://${host}${path}`
+  }
+}
+
+/** Where the bytes of an upload end, and whether they are all: in each reply that knows. */
+export function setProgress (request: FastifyRequest, reply: FastifyReply, upload: Upload): FastifyReply {
+  const complete = upload.status === 'complete'
+  return reply.headers({
+    'Upload-Offset': String(upload.status === 'complete' ? upload.size : offsetOf(upload)),
+    ...completenessField(complete, versionOf(request))
+  })
+}
+
+/** A prefix such as `/:tenant/files` as the request has it. */
+function pathOf (prefix: string, { params }: FastifyRequest): string {
+  return prefix.replace(/\/:(\w+)/g, (whole, name: string) => {
+    const value: unknown = typeof params === 'object' && params !== null ? Reflect.get(params, name) : undefined
+    return typeof value === 'string' ? `/${encodeURIComponent(value)}` : whole
+  })
+}

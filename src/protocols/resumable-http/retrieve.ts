@@ -1,0 +1,36 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { assertUploading } from '../../engine/upload-engine.js'
+import { sendUpload } from '../../http/download.js'
+import { type ResumableMount, setProgress } from './mount.js'
+import { Refusal } from './problem.js'
+import { versionOf } from './versions.js'
+
+/**
+ * HEAD or GET on an upload: where to go on. Whoever still sends bytes to it is told to stop, and these are counted. GET serves a finished
+ * file where the plugin's `downloads` says so.
+ */
+export async function retrieve (mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, id: string): Promise<FastifyReply> {
+  // Of errors too nothing may be kept: what is unknown or gone now may be there later.
+  reply.header('Cache-Control', 'no-store')
+  checkRetrieval(request)
+  const caller = await mount.caller(request, reply)
+  const upload = await mount.engine.settle(caller, id)
+  if (upload.status !== 'complete') assertUploading(upload)
+  setProgress(request, reply, upload).header('Upload-Limit', mount.limitFor(request, caller, upload))
+  if (upload.size !== null) reply.header('Upload-Length', String(upload.size))
+  const { downloads } = mount
+  if (request.method !== 'GET' || upload.status !== 'complete' || downloads === false) return reply.code(204).send()
+  return await sendUpload(request, reply, mount.engine, upload, { inline: downloads.inline })
+}
+
+/**
+ * Older versions take the fields of an append in a retrieval or cancellation for a mistake.
+ * @throws {Refusal} 400
+ */
+export function checkRetrieval (request: FastifyRequest): void {
+  const { strictRetrieval, completeness } = versionOf(request)
+  if (!strictRetrieval) return
+  for (const name of ['Upload-Offset', completeness]) {
+    if (name.toLowerCase() in request.headers) throw new Refusal(400, `${name} means nothing here`)
+  }
+}
