@@ -197,7 +197,7 @@ t.test('hooks', async t => {
     t.strictSame(told, [['complete', id, 'PATCH'], ['remove', id, 'DELETE']])
   })
 
-  const types: ReadonlyArray<readonly [allowed: ChunkedUploadOptions['allowedTypes'], type: string, status: number]> = [
+  const types: ReadonlyArray<readonly [allowed: NonNullable<ChunkedUploadOptions['allowedTypes']>, type: string, status: number]> = [
     [['image/*'], 'image/png', 200],
     [['image/*'], 'IMAGE/PNG; q=1', 200],
     [['image/*'], 'imagex/png', 415],

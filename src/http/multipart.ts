@@ -26,6 +26,10 @@ export interface MultipartLimits {
   readonly parts: number
 }
 
+/** Bytes of a part's head; the parser cuts off what goes beyond. */
+const HEAD_BYTES = 16 * 1024
+const NAME_LENGTH = 1000
+
 const LIMITS: MultipartLimits = { fields: 100, fieldBytes: 64 * 1024, parts: 200 }
 
 /**
@@ -38,7 +42,7 @@ export async function * readParts (
   body: Readable, contentType: string, limits: Partial<MultipartLimits> = {}
 ): AsyncGenerator<Part, void, undefined> {
   const { fields, fieldBytes, parts } = { ...LIMITS, ...limits }
-  const busboy = makeBusboy(contentType, { fields, fieldSize: fieldBytes, parts, fileSize: Infinity, files: Infinity })
+  const busboy = makeBusboy(contentType, { fields, fieldSize: fieldBytes, parts, headerSize: HEAD_BYTES })
   const queue: Part[] = []
   let wake = (): void => {}
   let end: { readonly error?: Error } | undefined
@@ -55,20 +59,25 @@ export async function * readParts (
     wake()
   }
   const onCut = (cause?: unknown): void => { if (!body.readableEnded) finish(new BodyCut({ cause })) }
-  const onNameless = (): void => { finish(new FormInvalid('a part has no name')) }
+  const isNamed = (name: string | undefined): name is string => {
+    if (name === undefined) finish(new FormInvalid('a part has no name'))
+    else if (name.length > NAME_LENGTH) finish(new FormTooLarge(`the name of a part may have ${NAME_LENGTH} characters`))
+    return end === undefined
+  }
 
   busboy.on('file', (name: string | undefined, stream, filename, _encoding, contentType) => {
     file = stream
+    // The parser has an error of its own for the reader of a file that breaks off. It gets ours, which has a code and a status.
+    const emit = stream.emit.bind(stream)
+    stream.emit = (event: string | symbol, ...values: unknown[]) => (event !== 'error' || values[0] === end?.error) && emit(event, ...values)
     stream.on('error', () => {})
     // The parser waits for the end of a stream that nobody can read any more.
     stream.once('close', () => { if (!stream.readableEnded) finish(new BodyCut()) })
-    if (name === undefined) onNameless()
-    else push({ kind: 'file', name, filename: filename ?? '', contentType, body: stream })
+    if (isNamed(name)) push({ kind: 'file', name, filename: filename ?? '', contentType, body: stream })
   })
   busboy.on('field', (name: string | undefined, value, _nameCut, valueCut) => {
-    if (name === undefined) onNameless()
-    else if (valueCut) finish(new FormTooLarge(`a field may have ${fieldBytes} bytes`))
-    else push({ kind: 'field', name, value })
+    if (valueCut) finish(new FormTooLarge(`a field may have ${fieldBytes} bytes`))
+    else if (isNamed(name)) push({ kind: 'field', name, value })
   })
   busboy.on('fieldsLimit', () => { finish(new FormTooLarge(`at most ${fields} fields`)) })
   busboy.on('partsLimit', () => { finish(new FormTooLarge(`at most ${parts} parts`)) })

@@ -10,15 +10,11 @@ const REST_TIME = 10_000
 /** ms that replies have to leave the server once it stops, before bodies that still come are cut. */
 const LAST_REPLIES = 1000
 
-/** Where hooks can be put: a scope, or a route. */
-export interface HookPoint {
-  addHook (...hook: [name: 'onRequest', hook: onRequestHookHandler] | [name: 'onSend', hook: onSendHookHandler]): unknown
-}
-
 /**
  * The bodies of all requests in flight, and what becomes of those that nobody reads to their end. A body that was read in part keeps
- * its HTTP/1 socket paused, so that the next request on it would hang, and its HTTP/2 stream for ever; and closing a socket with bytes unread resets it, which
- * can cost the client the reply. So the rest is read and dropped, within limits; past them the connection is closed.
+ * its HTTP/1 socket paused, so that the next request on it would hang, or its HTTP/2 stream open for ever; and closing a socket with
+ * bytes unread resets it, which can cost the client the reply. So the rest is read and dropped, within limits; past them the connection
+ * is closed, on HTTP/2 the stream.
  */
 export class OpenBodies {
   readonly #stopping: () => boolean
@@ -44,25 +40,22 @@ export class OpenBodies {
 
   readonly onSend: onSendHookHandler = (request, reply, _payload, done) => {
     const { raw } = request
-    if (raw instanceof Http2ServerRequest) {
-      if (this.#open.has(raw)) closeBehindReply(raw)
-      return done()
-    }
-    if (this.#stopping()) reply.header('connection', 'close')
-    if (!this.#open.has(raw)) return done()
-    if (awaitsContinue(raw)) {
+    const http1 = !(raw instanceof Http2ServerRequest)
+    if (http1 && this.#stopping()) reply.header('connection', 'close')
+    if (!this.#open.has(raw) || raw.readableEnded) return done()
+    if (http1 && awaitsContinue(raw)) {
       // Nobody asked for the body. Whether it comes cannot be known: this connection has no next request.
       reply.header('connection', 'close')
       return done()
     }
-    if (raw.complete) {
+    if (http1 && raw.complete) {
       // All of it has come, but its last bytes may still wait to be read.
       raw.unpipe()
       raw.resume()
       return done()
     }
     // A reply after which Node closes the socket has to wait for the bytes that would turn the closing into a reset.
-    if (closesConnection(reply) && !this.#stopping()) dropRest(raw, () => { done() })
+    if (http1 && closesConnection(reply) && !this.#stopping()) dropRest(raw, () => { done() })
     else {
       dropRest(raw, ended => { if (!ended) cut(raw) })
       done()

@@ -22,9 +22,7 @@ export interface LogLine {
 }
 
 interface Test {
-  teardown (fn: () => unknown): unknown
-  equal (found: unknown, wanted: unknown, message?: string): unknown
-  strictSame (found: unknown, wanted: unknown, message?: string): unknown
+  teardown (fn: () => void): unknown
 }
 
 /** A host app that keeps its log; closed when the test ends. `setUp` registers what it likes. */
@@ -37,7 +35,7 @@ export async function hostOf (t: Test, setUp: (app: FastifyInstance) => unknown,
     }
   })
   const app = Fastify({ logger: { level: 'info', stream }, ...options })
-  t.teardown(() => app.close())
+  t.teardown(async () => { await app.close() })
   await setUp(app)
   return {
     app,

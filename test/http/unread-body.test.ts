@@ -1,0 +1,209 @@
+import { once } from 'node:events'
+import { type ClientHttp2Stream, connect } from 'node:http2'
+import Fastify from 'fastify'
+import t from 'tap'
+import { chunkedUpload } from '../../src/plugin.js'
+import { until } from '../support/engine.js'
+import { faults, inMemory, plainHost } from '../support/host.js'
+import { RawHttp } from '../support/raw-http.js'
+
+const MIB = 1024 * 1024
+const octets = 'application/octet-stream'
+const form = 'multipart/form-data; boundary=x'
+const formHead = '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+const formTail = '\r\n--x--\r\n'
+
+t.setTimeout(90_000)
+
+for (const [kind, type] of [['raw', octets], ['multipart', form]] as const) {
+  const bodyOf = (bytes: number): Buffer => {
+    const zeros = Buffer.alloc(bytes)
+    return kind === 'raw' ? zeros : Buffer.concat([Buffer.from(formHead), zeros, Buffer.from(formTail)])
+  }
+  for (const read of ['nothing', 'some', 'all']) {
+    for (const [size, bytes] of [['small', 200_000], ['large', 10 * MIB]] as const) {
+      for (const coding of ['length', 'chunked'] as const) {
+        t.test(`invariant 8: after an error that read ${read} of a ${size} ${kind} body (${coding}) the connection serves the next request`, async t => {
+          const { listen, log } = await plainHost(t)
+          const { port } = await listen()
+          const http = await RawHttp.connect(port)
+          t.teardown(() => { http.socket.destroy() })
+          for (let round = 0; round < 3; round++) {
+            const body = bodyOf(bytes)
+            if (coding === 'length') http.request('PUT', `/u/refuse?read=${read}`, { 'content-type': type, 'content-length': body.length }, body)
+            else {
+              http.request('PUT', `/u/refuse?read=${read}`, { 'content-type': type, 'transfer-encoding': 'chunked' })
+              http.send(`${body.length.toString(16)}\r\n`).send(body).send('\r\n0\r\n\r\n')
+            }
+            const reply = await http.reply()
+            t.equal(reply.status, 418)
+            t.match(JSON.parse(reply.body), { message: 'refused' })
+            t.equal((await http.request('GET', '/u').reply()).status, 200, 'the next request')
+          }
+          t.strictSame(faults(log), [])
+        })
+      }
+    }
+  }
+}
+
+for (const status of [400, 401, 403, 404, 409, 410, 413, 415, 416, 423, 429, 460, 500, 503, 507]) {
+  t.test(`invariant 8: the connection serves the next request after a ${status} in the midst of a body`, async t => {
+    const { listen } = await plainHost(t)
+    const { port } = await listen()
+    const http = await RawHttp.connect(port)
+    t.teardown(() => { http.socket.destroy() })
+    http.request('PUT', `/u/refuse?read=some&status=${status}`, { 'content-type': octets, 'content-length': 200_000 }, Buffer.alloc(100_000))
+    t.equal((await http.reply()).status, status, 'replies before all of it was sent')
+    http.send(Buffer.alloc(100_000))
+    t.equal((await http.request('GET', '/u').reply()).status, 200)
+  })
+}
+
+t.test('invariant 8: a client that goes on sending sees the reply, and is cut when it does not stop', async t => {
+  for (const read of ['nothing', 'some']) {
+    const { listen, app } = await plainHost(t)
+    const { port } = await listen()
+    const http = await RawHttp.connect(port)
+    http.request('PUT', `/u/refuse?read=${read}`, { 'content-type': octets, 'content-length': 100 * MIB })
+    const sent = await http.flood(100 * MIB)
+    t.equal((await http.reply()).status, 418)
+    await http.closed
+    t.ok(sent < 100 * MIB || read === 'nothing', `${sent} bytes were sent`)
+    t.equal((await app.inject('/u')).statusCode, 200)
+  }
+})
+
+t.test('invariant 8: a client that closes after the reply gets it, though it sends all of its body first', async t => {
+  const { listen } = await plainHost(t)
+  const { port } = await listen()
+  for (const read of ['nothing', 'some']) {
+    for (const head of [{ connection: 'close' }, { connection: 'keep-alive' }]) {
+      const http = await RawHttp.connect(port)
+      http.socket.pause()
+      http.request('PUT', `/u/refuse?read=${read}`, { 'content-type': octets, 'content-length': 8 * MIB, ...head })
+      t.equal(await http.flood(8 * MIB), 8 * MIB)
+      http.socket.resume()
+      t.equal((await http.reply()).status, 418, `${head.connection}, ${read}`)
+      http.socket.destroy()
+    }
+  }
+})
+
+t.test('invariant 8: a client that never sends the rest holds nobody up, and hears the reply at once', async t => {
+  const { listen, app } = await plainHost(t)
+  const { port } = await listen()
+  const http = await RawHttp.connect(port)
+  http.request('PUT', '/u/refuse?read=some', { 'content-type': octets, 'content-length': MIB }, Buffer.alloc(1000))
+  t.equal((await http.reply()).status, 418)
+  t.equal((await app.inject('/u')).statusCode, 200)
+  http.reset()
+})
+
+t.test('a client that never reads its replies leaves others alone', async t => {
+  const { listen, app } = await plainHost(t)
+  const { port } = await listen()
+  const http = await RawHttp.connect(port)
+  http.socket.pause()
+  for (let request = 0; request < 20; request++) {
+    http.request('PUT', '/u/refuse?read=some', { 'content-type': octets, 'content-length': 200_000 }, Buffer.alloc(200_000))
+  }
+  t.equal((await app.inject('/u')).statusCode, 200)
+  http.socket.resume()
+  for (let request = 0; request < 20; request++) t.equal((await http.reply()).status, 418)
+  http.reset()
+})
+
+t.test('invariant 1: what came of a body that was cut is kept, wherever it was cut', async t => {
+  const { listen, app, log } = await plainHost(t)
+  const { port } = await listen()
+  for (const [kind, type, head] of [['raw', octets, ''], ['multipart', form, formHead]] as const) {
+    for (const bytes of [0, 100_000, 200_000]) {
+      const { id } = (await app.inject({ method: 'POST', url: '/u' })).json()
+      const http = await RawHttp.connect(port)
+      const length = head.length + 200_000 + (kind === 'raw' ? 0 : formTail.length)
+      http.request('PATCH', `/u/${id}`, { 'content-type': type, 'content-length': length }, head + 'x'.repeat(bytes))
+      // At the first sight of them, or as soon as the request is under way.
+      if (kind === 'raw' && bytes === 200_000) t.match(JSON.parse((await http.reply()).body), { offset: bytes })
+      else await new Promise(resolve => { setTimeout(resolve, 100) })
+      http.reset()
+      await http.closed
+      await until(async () => (await app.inject(`/u/${id}`)).json().offset === bytes)
+      t.pass(`${kind}: ${bytes} bytes`)
+    }
+  }
+  t.strictSame(faults(log), [])
+})
+
+t.test('many refused requests on one connection leave no listeners behind', async t => {
+  const { listen, app } = await plainHost(t)
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => { warnings.push(warning) }
+  process.on('warning', onWarning)
+  t.teardown(() => { process.off('warning', onWarning) })
+  const { port } = await listen()
+  const counts: number[] = []
+  app.server.on('connection', socket => {
+    socket.on('data', () => {})
+    app.server.on('request', () => {
+      counts.push(socket.eventNames().reduce<number>((sum, name) => sum + socket.listenerCount(name), 0))
+    })
+  })
+  const http = await RawHttp.connect(port)
+  t.teardown(() => { http.socket.destroy() })
+  for (let round = 0; round < 40; round++) {
+    http.request('PUT', '/u/refuse?read=some', { 'content-type': octets, 'content-length': 200_000 }, Buffer.alloc(200_000))
+    t.equal((await http.reply()).status, 418)
+  }
+  t.equal(counts.at(-1), counts[1])
+  t.strictSame(warnings, [])
+})
+
+t.test('over HTTP/2', async t => {
+  const app = Fastify({ http2: true })
+  t.teardown(() => app.close())
+  await app.register(chunkedUpload, inMemory())
+  // Node's client keeps the bytes that it could not send any more, and has a limit for them.
+  const session = connect(await app.listen({ port: 0, host: '127.0.0.1' }), { maxSessionMemory: 1000 })
+  t.teardown(() => { session.destroy() })
+  const ask = (method: string, path: string, headers = {}): ClientHttp2Stream => {
+    return session.request({ ':method': method, ':path': path, ...headers }, { endStream: method === 'GET' })
+  }
+  const replyOf = async (stream: ClientHttp2Stream): Promise<{ status: number, body: string }> => {
+    const [headers] = await once(stream, 'response')
+    let body = ''
+    for await (const piece of stream) body += piece
+    return { status: headers[':status'], body }
+  }
+
+  for (const read of ['nothing', 'some', 'all']) {
+    t.test(`invariant 8: after an error that read ${read} of a body the stream ends and the connection goes on`, async t => {
+      for (let round = 0; round < 5; round++) {
+        const stream = ask('PUT', `/u/refuse?read=${read}`, { 'content-type': octets })
+        const replied = replyOf(stream)
+        stream.on('error', () => {})
+        stream.end(Buffer.alloc(4 * MIB))
+        const reply = await replied
+        t.equal(reply.status, 418)
+        t.match(JSON.parse(reply.body), { message: 'refused' })
+        if (!stream.closed) await once(stream, 'close')
+        t.ok(stream.rstCode === 0, 'without an error')
+      }
+      t.equal((await replyOf(ask('GET', '/u'))).status, 200)
+    })
+  }
+
+  t.test('a stream that the client resets keeps what came of it', async t => {
+    const post = ask('POST', '/u')
+    post.end()
+    const { id } = JSON.parse((await replyOf(post)).body)
+    const stream = ask('PATCH', `/u/${id}`, { 'content-type': octets })
+    stream.on('error', () => {})
+    stream.write(Buffer.alloc(50_000))
+    await until(async () => (await replyOf(ask('GET', '/u'))).status === 200)
+    await new Promise(resolve => { setTimeout(resolve, 100) })
+    stream.close(8)
+    await until(async () => JSON.parse((await replyOf(ask('GET', `/u/${id}`))).body).offset === 50_000)
+    t.pass()
+  })
+})
