@@ -1,0 +1,103 @@
+import type { FastifyInstance } from 'fastify'
+import type { Caller } from '../engine/caller.js'
+import { declareRoutes, type RouteSetting } from '../http/routes.js'
+import type { Protocol, Uploads } from './contract.js'
+import { appendVideo } from './raw-append/append.js'
+import { createVideo } from './raw-append/create.js'
+import { getVideo } from './raw-append/get.js'
+import { type Joiner, Joins, type JoinReport } from './raw-append/joins.js'
+import type { Mount } from './raw-append/mount.js'
+import { appendSchema, createSchema, getSchema } from './raw-append/schemas.js'
+import { wordError } from './raw-append/wording.js'
+
+export interface RawAppendOptions {
+  /** Names the mount. @default 'rawAppend' */
+  readonly name?: string
+  /** Below the registration's prefix. @default none */
+  readonly prefix?: string
+  /** ms from creation until a video is removed; null for never, as in the original, which knows no end of a video. @default null */
+  readonly expirationDelta?: number | null
+  /** Media type of `get_video`. @default 'video/mp4' */
+  readonly contentType?: string
+  /** Name under which browsers save a video. @default id => `video_${id}.mp4` */
+  readonly filename?: (id: number) => string
+  /**
+   * Takes each body for a clip that can be played alone, and joins it to the video: `ffmpeg()`. Without it, bytes are appended to bytes.
+   *
+   * A clip is acknowledged as soon as its bytes are stored. The job that joins it works behind the requests, builds a new file, and puts it
+   * in the place of the old one in one step; until then `get_video` serves the old one. Clips that wait are joined together. A clip that
+   * cannot be joined leaves the video as it was: `onJoinFailed` is told, then the clip is removed. Other trouble (storage, disk space, no
+   * ffmpeg) keeps it: the job is done again with the next clip, and when the server starts, as it is after a crash.
+   *
+   * What the video has then is kept beside its record, so that the record itself shows no bytes. Do not switch it off while clips wait.
+   */
+  readonly join?: Joiner
+  /** After a video has a new file. */
+  readonly onJoined?: (report: Pick<JoinReport, 'video'>) => void | Promise<void>
+  /** A clip is no playable one, and is about to be removed. */
+  readonly onJoinFailed?: (report: JoinReport) => void | Promise<void>
+}
+
+/**
+ * The protocol of the Video Management API: raw bodies, appended one behind the other by a small integer. A video is never complete: it can
+ * be read and appended to at any time. It counts as an unfinished upload where the registration limits these.
+ *
+ * | route | does |
+ * |---|---|
+ * | `POST create_video/` (`create`) | makes an empty video |
+ * | `POST append_video/<id>/` (`append`) | appends the body |
+ * | `GET get_video/<id>/` (`download`) | the bytes, with ranges and conditions |
+ */
+export function rawAppend (options: RawAppendOptions = {}): Protocol {
+  return {
+    name: options.name ?? 'rawAppend',
+    prefix: options.prefix ?? '',
+    register: (scope, uploads) => { register(scope, uploads, options) }
+  }
+}
+
+function register (scope: FastifyInstance, uploads: Uploads, options: RawAppendOptions): void {
+  const { name: protocol = 'rawAppend', join, onJoined, onJoinFailed } = options
+  const { engine } = uploads
+  const own: Caller = { protocol, user: null, restricted: false, maxBytes: null, hooks: {} }
+  const joins = join === undefined
+    ? undefined
+    : new Joins(engine, own, join, {
+      onTrouble: (error, id) => { scope.log.error({ err: error, upload: id }, 'clips could not be joined, they are kept') },
+      onFailed: async report => {
+        scope.log.error({ err: report.error, upload: report.video.id, clip: report.clip.id }, 'a clip cannot be joined, it is removed')
+        await onJoinFailed?.(report)
+      },
+      onJoined: async report => { await onJoined?.(report) }
+    })
+  if (joins !== undefined) scope.addHook('onReady', async () => { joins.recover() })
+
+  const mount: Mount = {
+    uploads,
+    own,
+    joins,
+    expirationDelta: options.expirationDelta ?? null,
+    contentType: options.contentType ?? 'video/mp4',
+    filename: options.filename ?? (id => `video_${id}.mp4`)
+  }
+  const routeOptions: RouteSetting['routeOptions'] = route => uploads.routeOptions({ ...route, protocol })
+  declareRoutes(scope, [{
+    name: 'create',
+    method: 'POST',
+    url: '/create_video/',
+    schema: createSchema,
+    handler: async (request, reply) => await createVideo(mount, request, reply)
+  }, {
+    name: 'append',
+    method: 'POST',
+    url: '/append_video/:id/',
+    schema: appendSchema,
+    handler: async (request, reply) => await appendVideo(mount, request, reply)
+  }, {
+    name: 'download',
+    method: ['GET', 'HEAD'],
+    url: '/get_video/:id/',
+    schema: getSchema,
+    handler: async (request, reply) => await getVideo(mount, request, reply)
+  }], { wordError, routeOptions })
+}

@@ -1,0 +1,202 @@
+import type { Readable } from 'node:stream'
+import { type Caller, innerCaller } from '../../engine/caller.js'
+import { assertUploading, type UploadEngine } from '../../engine/upload-engine.js'
+import { SizeLimitExceeded, UploadNotFound } from '../../errors.js'
+import { type Upload, offsetOf } from '../../upload.js'
+import { JoinJob } from './join-job.js'
+import { NoData } from './mount.js'
+import { innerIdsOf, protocolStateOf, stateOf, type VideoState } from './video.js'
+
+/** Makes one playable file of several. */
+export interface Joiner {
+  /** Jobs that may work at a time. */
+  readonly jobs: number
+  /**
+   * @throws {JoinFailed} when it is the fault of a clip
+   * @throws anything else for trouble that may pass; the signal's reason when it has aborted
+   */
+  join (clips: readonly Clip[], context: { readonly videoId: string, readonly signal: AbortSignal }): Promise<Joined>
+}
+
+export interface Clip {
+  /** A local file that has exactly these bytes, where the storage keeps one. */
+  readonly path: string | undefined
+  open (): Readable
+}
+
+export interface Joined {
+  readonly contentType: string
+  open (): Readable
+  /** The bytes are stored, or not wanted any more. */
+  discard (): Promise<void>
+}
+
+/** A clip cannot be played, or not be joined to the others. */
+export class JoinFailed extends Error {
+  override name = 'JoinFailed'
+}
+
+export interface JoinReport {
+  readonly video: Upload
+  /** The clip that was left out. */
+  readonly clip: Upload
+  readonly error: JoinFailed
+}
+
+export interface JoinEvents {
+  readonly onJoined: (report: Pick<JoinReport, 'video'>) => Promise<void>
+  readonly onFailed: (report: JoinReport) => Promise<void>
+  readonly onTrouble: (error: unknown, videoId: string) => void
+}
+
+const DAY = 86_400_000
+
+/** Takes clips in, and has them joined to their videos behind the requests: one job a video, a few at a time. */
+export class Joins {
+  readonly #engine: UploadEngine
+  readonly #own: Caller
+  readonly #inner: Caller
+  readonly #joiner: Joiner
+  readonly #events: JoinEvents
+  readonly #waiting = new Set<string>()
+  readonly #running = new Set<string>()
+
+  /** @param own the mount's own caller */
+  constructor (engine: UploadEngine, own: Caller, joiner: Joiner, events: JoinEvents) {
+    this.#engine = engine
+    this.#own = own
+    this.#inner = innerCaller(own)
+    this.#joiner = joiner
+    this.#events = events
+    engine.on('remove', video => {
+      if (video.protocol === own.protocol) this.#removeAll(innerIdsOf(stateOf(video))).catch(() => {})
+    })
+  }
+
+  /**
+   * Stores a clip of its own and puts it into the video's queue.
+   * @returns true when it is the first one, which needs no joining
+   * @throws {NoData} {@link SizeLimitExceeded} and as a write
+   */
+  async addClip (caller: Caller, video: Upload, body: Readable, length: number | undefined): Promise<boolean> {
+    const engine = this.#engine
+    const room = caller.maxBytes === null ? null : caller.maxBytes - await this.#bytesOf(video)
+    if (room !== null && (room < 0 || (length ?? 0) > room)) throw new SizeLimitExceeded(caller.maxBytes ?? 0)
+    const writer = { ...this.#inner, user: video.user, maxBytes: room }
+    const { id } = await engine.create(writer, { ...innerDraft, contentType: video.contentType })
+    try {
+      const { upload } = await engine.write(writer, id, { start: 0, body, ...length !== undefined && { length }, atomic: true })
+      if (offsetOf(upload) === 0) throw new NoData('No video data provided')
+    } catch (error) {
+      await engine.remove(this.#inner, id).catch(() => {})
+      throw error instanceof SizeLimitExceeded ? new SizeLimitExceeded(caller.maxBytes ?? 0) : error
+    }
+    let first = false
+    await this.#change(video.id, (state, current) => {
+      first = state.content === null && state.clips.length === 0 && offsetOf(current) === 0
+      return first ? { content: id } : { clips: [...state.clips, id] }
+    })
+    // Last: a crash before leaves a clip that nobody was told of, and that expires.
+    await engine.update(this.#inner, id, () => ({ expiresAt: null }))
+    if (!first) this.wake(video.id)
+    return first
+  }
+
+  /** A job looks after this video as soon as one is free. */
+  wake (videoId: string): void {
+    this.#waiting.add(videoId)
+    for (const id of this.#waiting) {
+      if (this.#running.size >= this.#joiner.jobs) return
+      if (this.#running.has(id)) continue
+      this.#waiting.delete(id)
+      this.#running.add(id)
+      this.#work(id).catch((error: unknown) => {
+        if (!this.#engine.stopping) this.#events.onTrouble(error, id)
+      }).finally(() => {
+        this.#running.delete(id)
+        const [next] = this.#waiting
+        if (next !== undefined && !this.#engine.stopping) this.wake(next)
+      })
+    }
+  }
+
+  /** Finds what an earlier run of the server has left to do: jobs to be done again, and inner uploads that no video names any more. */
+  recover (): void {
+    const before = Date.now() - DAY
+    this.#recover(before).catch((error: unknown) => {
+      if (!this.#engine.stopping) this.#events.onTrouble(error, '')
+    })
+  }
+
+  async #recover (before: number): Promise<void> {
+    const named = new Set<string>()
+    for await (const video of this.#engine.everyUpload({ protocol: this.#own.protocol ?? '', status: 'uploading' })) {
+      const state = stateOf(video)
+      for (const id of innerIdsOf(state)) named.add(id)
+      if (state.clips.length > 0 || state.building !== null || state.stale.length > 0) this.wake(video.id)
+    }
+    for await (const inner of this.#engine.everyUpload({ protocol: this.#inner.protocol ?? '', status: 'uploading' })) {
+      // A clip that is coming in expires, until its video names it.
+      if (named.has(inner.id)) {
+        if (inner.expiresAt !== null) await this.#engine.update(this.#inner, inner.id, () => ({ expiresAt: null }))
+      } else if (inner.expiresAt === null && inner.createdAt < before) await this.#removeAll([inner.id])
+    }
+  }
+
+  /** Joins until nothing waits, under the video's lock: no two servers work on the same one. */
+  async #work (videoId: string): Promise<void> {
+    while (!this.#engine.stopping) {
+      this.#waiting.delete(videoId)
+      const progress = await this.#engine.ifFree(videoId, async video => {
+        if (video?.status !== 'uploading') return false
+        const change = async (next: Change): Promise<Upload> => await this.#change(videoId, next)
+        const removeAll = async (ids: readonly string[]): Promise<void> => { await this.#removeAll(ids) }
+        const around = { engine: this.#engine, inner: this.#inner, joiner: this.#joiner, events: this.#events, change, removeAll }
+        return await new JoinJob(around).run(video)
+      })
+      if (progress !== true) return
+      // Behind the lock once more: who came in the meantime and found it taken has left the clip to us.
+      const video = await this.#engine.get(this.#own, videoId).catch(() => undefined)
+      if (video === undefined || stateOf(video).clips.length === 0) return
+    }
+  }
+
+  async #change (videoId: string, next: Change): Promise<Upload> {
+    return await this.#engine.update(this.#own, videoId, current => {
+      assertUploading(current)
+      const state = stateOf(current)
+      return { protocolState: protocolStateOf({ ...state, ...next(state, current) }) }
+    })
+  }
+
+  async #bytesOf (video: Upload): Promise<number> {
+    const { content, clips } = stateOf(video)
+    let bytes = content === null ? offsetOf(video) : 0
+    for (const id of content === null ? clips : [content, ...clips]) {
+      bytes += offsetOf(await this.#engine.get(this.#inner, id))
+    }
+    return bytes
+  }
+
+  async #removeAll (ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      await this.#engine.remove(this.#inner, id).catch((error: unknown) => {
+        if (!(error instanceof UploadNotFound)) throw error
+      })
+    }
+  }
+}
+
+export type Change = (state: VideoState, video: Upload) => Partial<VideoState>
+
+/** An inner upload, which expires until a video names it. */
+export const innerDraft = {
+  filename: '',
+  metadata: {},
+  protocolState: {},
+  size: null,
+  chunkSize: null,
+  checksum: null,
+  expiresIn: DAY,
+  serial: false
+} as const
