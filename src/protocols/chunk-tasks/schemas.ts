@@ -9,8 +9,8 @@ const Bytes = Type.Integer({ minimum: 0, description: 'bytes' })
 const File = Type.String({ format: 'binary' })
 
 const Problem = Type.Object({
-  code: Type.String(),
-  message: Type.String(),
+  code: Type.Optional(Type.String()),
+  message: Type.Optional(Type.String()),
   status: Type.Optional(Type.Integer()),
   detail: Type.Optional(Type.String()),
   errors: Type.Optional(Type.Record(Type.String(), Type.Array(Type.String()))),

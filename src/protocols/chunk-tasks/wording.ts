@@ -1,7 +1,7 @@
 import {
-  BodyCut, BodyStalled, ChecksumMismatch, FormInvalid, FormTooLarge, LengthMismatch, ShuttingDown, SizeLimitExceeded, StorageFull,
-  StorageTrouble, TakenOver, TooManyUploads, TypeNotAllowed, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound,
-  UserRequired
+  BodyCut, BodyStalled, ChecksumMismatch, FormInvalid, FormTooLarge, JsonInvalid, LengthMismatch, ShuttingDown, SizeLimitExceeded,
+  StorageFull, StorageTrouble, TakenOver, TooManyUploads, TypeNotAllowed, UploadBusy, UploadComplete, UploadExpired, UploadGone,
+  UploadNotFound, UserRequired
 } from '../../errors.js'
 import type { RouteSetting, WordedError } from '../../http/routes.js'
 import type { ErrorStyle } from './options.js'
@@ -35,7 +35,7 @@ function problemOf (error: Error & { readonly code?: string, readonly statusCode
   if (error instanceof ChecksumMismatch) return { status: 400, code: 'HASH_MISMATCH', message: 'The hash of the file does not match.' }
   // A form that ends before its last boundary: the body came whole, it is the form that is cut.
   if (error instanceof BodyCut && error.cause instanceof FormInvalid) return invalid({ $: [error.cause.message] }).problem
-  if (error instanceof FormInvalid) return invalid({ $: [error.message] }).problem
+  if (error instanceof FormInvalid || error instanceof JsonInvalid) return invalid({ $: [error.message] }).problem
   if (isSchemaError(error)) return invalid({ [error.validation[0]?.instancePath.replace(/^\//, '') || '$']: [error.message] }).problem
   const known = CODES.find(([kind]) => error instanceof kind)
   if (known !== undefined) return { status: error.statusCode ?? 500, code: known[1], message: error.message }
