@@ -46,12 +46,13 @@ export const wordError: NonNullable<RouteSetting['wordError']> = (error, request
       ...connection !== undefined && request.raw.httpVersionMajor === 1 && { connection },
       'content-type': 'application/problem+json'
     },
-    body: JSON.stringify({
+    // As bytes, since Fastify gives texts a charset, which JSON does not have.
+    body: Buffer.from(JSON.stringify({
       ...known === undefined ? { title: message } : { type: TYPES + known, title: TITLES[known] },
       status,
       ...known !== undefined && { detail: message },
       ...error instanceof OffsetMismatch && { 'expected-offset': error.expected, 'provided-offset': error.provided }
-    })
+    }))
   }
 }
 
