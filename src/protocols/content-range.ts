@@ -4,7 +4,7 @@ import type { Mount } from './content-range/mount.js'
 import { type ContentRangeOptions, checkContentRangeOptions, settingsOf } from './content-range/options.js'
 import { postChunk, postComplete } from './content-range/parent.js'
 import { putFirst, putNext } from './content-range/put.js'
-import { detail, list } from './content-range/read.js'
+import { detail, download, list } from './content-range/read.js'
 import { remove } from './content-range/remove.js'
 import { schemasOf } from './content-range/schemas.js'
 import { wordingOf } from './content-range/wording.js'
@@ -54,6 +54,11 @@ function routesOf (mount: Mount): readonly Route[] {
   if (dialectName === 'drf') {
     routes.push({ name: 'list', method: ['GET', 'HEAD'], url: '/', schema: schemas.list, handler: list(mount) })
     routes.push({ name: 'detail', method: ['GET', 'HEAD'], url: '/:id/', schema: schemas.detail, handler: detail(mount) })
+  }
+  const { downloads } = mount.uploads.settings
+  if (downloads !== false) {
+    const handler = download(mount, downloads)
+    routes.push({ name: 'download', method: ['GET', 'HEAD'], url: '/:id/file/', schema: schemas.download, handler })
   }
   if (allowDelete) routes.push({ name: 'remove', method: 'DELETE', url: '/:id/', schema: schemas.remove, handler: remove(mount) })
   return routes

@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
-import { type ChunkedUploadOptions, type ContentRangeOptions, contentRange, memoryMetadata } from '../../src/index.js'
+import { type ContentRangeOptions, contentRange, memoryMetadata } from '../../src/index.js'
 import {
-  type Answer, type Message, type TestClient, type TestServer, chunkForm, field, form, startServer, usersByHeader
+  type Answer, type Message, type PluginOptions, type TestClient, type TestServer, chunkForm, field, form, startServer, usersByHeader
 } from './server.js'
 
 /** The largest file of these servers, in bytes. */
@@ -17,7 +17,7 @@ export interface ContentRangeServer extends TestServer {
 
 /** A server that speaks this protocol alone, with users by header, and files of at most {@link LIMIT} bytes. */
 export async function serve (
-  t: Test, protocol: ContentRangeOptions = {}, options: ChunkedUploadOptions = {}
+  t: Test, protocol: ContentRangeOptions = {}, options: PluginOptions = {}
 ): Promise<ContentRangeServer> {
   const metadata = memoryMetadata()
   const protocols = [contentRange(protocol)]

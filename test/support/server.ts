@@ -37,6 +37,8 @@ export interface Answer {
   readonly connection: number
 }
 
+export type PluginOptions = ChunkedUploadOptions & { readonly prefix?: string }
+
 export interface StartOptions {
   /** Default: `t.testdir()`. */
   readonly directory?: string
@@ -49,7 +51,7 @@ export interface StartOptions {
 }
 
 /** An app with the plugin below `/uploads` on a directory of its own, listening on a free port; closed when `t` ends. */
-export async function startServer (t: Test, options: ChunkedUploadOptions = {}, start: StartOptions = {}): Promise<TestServer> {
+export async function startServer (t: Test, options: PluginOptions = {}, start: StartOptions = {}): Promise<TestServer> {
   const directory = start.directory ?? t.testdir()
   const failures: string[] = []
   const app: FastifyInstance = Fastify({

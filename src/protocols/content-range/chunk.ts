@@ -20,8 +20,6 @@ export interface Chunk {
   readonly length: number | undefined
   /** The bytes are a form's: clients send a chunk again as a whole. Of a raw body what has arrived may be kept. */
   readonly atomic: boolean
-  /** Reads what is left of the bytes, and tells how many they were together. */
-  count (): Promise<number>
   /** Reads the rest of the form. */
   finish (): Promise<void>
 }
@@ -53,16 +51,13 @@ export async function withChunk<T> (request: FastifyRequest, rules: ChunkRules, 
 
 function rawChunk (request: FastifyRequest): Chunk {
   const body = bodyOf(request)
-  const length = contentLength(request)
-  const counted = counting(body)
   return {
     body,
     contentType: mediaType(request) || null,
     filename: dispositionFilename(request.headers['content-disposition']) ?? '',
     fields: new Map(),
-    length,
+    length: contentLength(request),
     atomic: false,
-    count: async () => length ?? await counted(),
     finish: async () => {}
   }
 }
@@ -89,7 +84,6 @@ async function withFilePart<T> (request: FastifyRequest, fieldNames: readonly st
       fields,
       length: undefined,
       atomic: true,
-      count: counting(file.body),
       finish: async () => {
         for (let more = await nextFile(); more !== undefined; more = await nextFile()) more.body.resume()
       }
@@ -99,26 +93,23 @@ async function withFilePart<T> (request: FastifyRequest, fieldNames: readonly st
   }
 }
 
-/** Counts a body's bytes beside its reader; the result reads what the reader left and tells the sum. */
-function counting (body: Readable): () => Promise<number> {
+/**
+ * Stores a chunk. Of one that is longer or shorter than announced the rest is read too, only to say how long it is.
+ * @throws {LengthMismatch} with the real length {@link BodyCut}, and what `store` throws
+ */
+export async function tellingLength<T> ({ body, length }: Chunk, store: () => Promise<T>): Promise<T> {
   let bytes = 0
   // Listening alone would let it flow before the reader is there.
   body.pause()
   body.on('data', (data: Uint8Array) => { bytes += data.length })
-  return async () => {
-    if (!body.readableEnded) {
+  try {
+    return await store()
+  } catch (error) {
+    if (!(error instanceof LengthMismatch)) throw error
+    if (length === undefined && !body.readableEnded) {
       body.resume()
       await finished(body, { writable: false })
     }
-    return bytes
+    throw new LengthMismatch(length ?? bytes, error.expected)
   }
-}
-
-/**
- * Says of a chunk of another length than announced how long it is: storing stopped where it went beyond.
- * @throws {LengthMismatch} {@link BodyCut}
- */
-export async function tellLength (error: unknown, chunk: Chunk): Promise<never> {
-  if (error instanceof LengthMismatch) throw new LengthMismatch(await chunk.count(), error.expected)
-  throw error
 }

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { OffsetMismatch, TakenOver, UploadComplete, UploadNotFound } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
-import { type Chunk, tellLength } from './chunk.js'
+import { type Chunk, tellingLength } from './chunk.js'
 import { earlyName, lateName } from './file-name.js'
 import { type Mount, lacksUser } from './mount.js'
 import type { ChunkRange } from './range-header.js'
@@ -36,9 +36,9 @@ export async function storeFirst<T> (
   })
   try {
     const length = range?.length ?? chunk.length
-    const { upload } = await engine.write(caller, id, {
+    const { upload } = await tellingLength(chunk, async () => await engine.write(caller, id, {
       start: 0, body: chunk.body, atomic: chunk.atomic, ...length !== undefined && { length }
-    })
+    }))
     if (offsetOf(upload) === 0) throw emptyFile()
     await chunk.finish()
     const name = lateName(chunk, nameKnown, settings.requireFilename)
@@ -47,7 +47,7 @@ export async function storeFirst<T> (
     return await then(await engine.update(caller, id, () => ({ filename: name })))
   } catch (error) {
     if (!(error instanceof TakenOver)) await takeBack(engine, caller, id, !chunk.atomic, log)
-    return await tellLength(error, chunk)
+    throw error
   }
 }
 

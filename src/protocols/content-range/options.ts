@@ -44,7 +44,10 @@ export interface ContentRangeOptions {
   readonly requireComplete?: boolean
   /** DELETE removes an unfinished upload. @default true, in dialect `chunky` false; dialect `parent` has no URL for it */
   readonly allowDelete?: boolean
-  /** What the record's `file` says: where the bytes can be had; null where they cannot. @default () => null */
+  /**
+   * What the record's `file` says: where the bytes can be had; null where they cannot.
+   * @default `<url>/file` of a finished upload where the plugin's `downloads` are on, else null
+   */
   readonly fileUrl?: (upload: Upload, request: FastifyRequest) => string | null
   /** What the record's `url` says. @default the request's own address, ending in the id */
   readonly uploadUrl?: (upload: Upload, request: FastifyRequest) => string
@@ -54,15 +57,17 @@ export interface ContentRangeOptions {
 
 /** The options with their defaults, and with the plugin's settings where they leave it to them. */
 export interface ContentRangeSettings extends
-  Required<Omit<ContentRangeOptions, 'name' | 'prefix' | 'dialect' | 'fieldName' | 'serialize' | 'uploadUrl'>>,
-  Pick<ContentRangeOptions, 'serialize' | 'uploadUrl'> {
+  Required<Omit<ContentRangeOptions, 'name' | 'prefix' | 'dialect' | 'fieldName' | 'serialize' | 'uploadUrl' | 'fileUrl'>>,
+  Pick<ContentRangeOptions, 'serialize' | 'uploadUrl' | 'fileUrl'> {
   readonly dialect: Dialect
   readonly dialectName: DialectName
   readonly fieldNames: readonly string[]
+  /** Finished files are served. */
+  readonly downloads: boolean
 }
 
 export function settingsOf (options: ContentRangeOptions, plugin: ProtocolSettings): ContentRangeSettings {
-  const { dialect: dialectName = 'drf', fieldName, fileUrl = () => null } = options
+  const { dialect: dialectName = 'drf', fieldName } = options
   return {
     dialectName,
     dialect: dialects[dialectName],
@@ -75,7 +80,8 @@ export function settingsOf (options: ContentRangeOptions, plugin: ProtocolSettin
     requireFilename: options.requireFilename ?? false,
     requireComplete: options.requireComplete ?? true,
     allowDelete: options.allowDelete ?? dialectName === 'drf',
-    fileUrl,
+    downloads: plugin.downloads !== false && dialectName !== 'parent',
+    ...options.fileUrl !== undefined && { fileUrl: options.fileUrl },
     ...options.uploadUrl !== undefined && { uploadUrl: options.uploadUrl },
     ...options.serialize !== undefined && { serialize: options.serialize }
   }

@@ -1,23 +1,34 @@
 import type { RouteHandlerMethod } from 'fastify'
-import { withChunk } from './chunk.js'
+import { assertUploading } from '../../engine/upload-engine.js'
+import { BodyCut, OffsetMismatch, StorageTrouble } from '../../errors.js'
+import { type Upload, offsetOf } from '../../upload.js'
+import type { Caller } from '../contract.js'
+import { spoolPart } from '../form-append/spool.js'
+import { type Chunk, withChunk } from './chunk.js'
 import { formOf, textOf } from './complete.js'
 import { storeFirst } from './first-chunk.js'
 import { type Mount, callerOf, sendCompleted, sendJson, sendRecord } from './mount.js'
 import { rangeOf, storeNext } from './put.js'
+import type { ChunkRange } from './range-header.js'
 import { wireId } from './record.js'
 import { Refused } from './wording.js'
+
+/** ms that a spooled chunk may stay behind where uploads never expire. */
+const SPOOL_EXPIRY = 86_400_000
 
 /** POST upload/ of django-chunked-upload: the form field `upload_id` tells a next chunk from a first one. */
 export function postChunk (mount: Mount): RouteHandlerMethod {
   return async (request, reply) => {
     const caller = await callerOf(mount, request, reply)
     return await withChunk(request, { ...mount.settings, raw: true }, async chunk => {
-      const id = chunk.fields.get('upload_id') ?? ''
+      const id = uploadIdOf(chunk)
       const range = await rangeOf(mount, request, caller, chunk, id !== '')
-      const upload = id === ''
-        ? await storeFirst(mount, caller, chunk, range, request.log, async stored => stored)
-        : await storeNext(mount, caller, wireId(id), chunk, range)
-      return sendRecord(reply, upload, mount.settings)
+      const store = async (): Promise<Upload> => {
+        if (id !== '') return await storeNext(mount, caller, wireId(id), chunk, range)
+        if (range !== undefined && range.start > 0) return await storeLater(mount, caller, chunk, range)
+        return await storeFirst(mount, caller, chunk, range, request.log, async stored => await assertNew(mount, caller, chunk, stored))
+      }
+      return sendRecord(reply, await store(), mount.settings)
     })
   }
 }
@@ -36,4 +47,35 @@ export function postComplete (mount: Mount): RouteHandlerMethod {
     const completed = await engine.complete(caller, wireId(id), { ...checksum !== undefined && { checksum } })
     return sendCompleted(reply, completed, () => sendJson(reply, {}))
   }
+}
+
+/** A next chunk whose upload is told behind it waits in storage. */
+async function storeLater (mount: Mount, caller: Caller, chunk: Chunk, range: ChunkRange): Promise<Upload> {
+  const { uploads: { engine }, settings: { expirationDelta } } = mount
+  const spooled = await spoolPart({ engine, spoolExpiry: expirationDelta ?? SPOOL_EXPIRY }, caller, chunk.body)
+  try {
+    await chunk.finish()
+    const id = uploadIdOf(chunk)
+    if (id === '') throw new OffsetMismatch(0, range.start)
+    const waiting: Chunk = { ...chunk, body: spooled.open(), length: spooled.length }
+    return await storeNext(mount, caller, wireId(id), waiting, range).finally(() => { waiting.body.destroy() })
+  } catch (error) {
+    // The client has sent all of it.
+    throw error instanceof BodyCut && chunk.body.readableEnded ? new StorageTrouble({ cause: error.cause }) : error
+  } finally {
+    await spooled.discard()
+  }
+}
+
+/** A chunk from byte 0 that names an upload behind its bytes is no new upload after all. */
+async function assertNew ({ uploads: { engine } }: Mount, caller: Caller, chunk: Chunk, stored: Upload): Promise<Upload> {
+  const id = uploadIdOf(chunk)
+  if (id === '') return stored
+  const upload = await engine.get(caller, wireId(id))
+  assertUploading(upload)
+  throw new OffsetMismatch(offsetOf(upload), 0)
+}
+
+function uploadIdOf ({ fields }: Chunk): string {
+  return fields.get('upload_id') ?? ''
 }

@@ -3,7 +3,7 @@ import { checkSize } from '../../engine/draft.js'
 import { LengthMismatch } from '../../errors.js'
 import type { Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
-import { type Chunk, tellLength, withChunk } from './chunk.js'
+import { type Chunk, tellingLength, withChunk } from './chunk.js'
 import { storeFirst } from './first-chunk.js'
 import { type Mount, assertMayKnow, callerOf, sendRecord } from './mount.js'
 import { type ChunkRange, parseContentRange } from './range-header.js'
@@ -40,21 +40,17 @@ export async function storeNext (
   { uploads: { engine }, settings }: Mount, caller: Caller, id: string, chunk: Chunk, range: ChunkRange | undefined
 ): Promise<Upload> {
   const length = range?.length ?? chunk.length
-  try {
-    const { upload } = await engine.write(caller, id, {
-      start: range?.start ?? 0,
-      body: chunk.body,
-      atomic: chunk.atomic,
-      ...length !== undefined && { length },
-      ...range !== undefined && settings.requireComplete && { size: range.total },
-      check: () => { if (range !== undefined) checkSize(engine.storage, caller, range.total) }
-    })
-    // What may be wrong with the rest of the form does not change that the chunk is stored.
-    await chunk.finish().catch(() => {})
-    return upload
-  } catch (error) {
-    return await tellLength(error, chunk)
-  }
+  const { upload } = await tellingLength(chunk, async () => await engine.write(caller, id, {
+    start: range?.start ?? 0,
+    body: chunk.body,
+    atomic: chunk.atomic,
+    ...length !== undefined && { length },
+    ...range !== undefined && settings.requireComplete && { size: range.total },
+    check: () => { if (range !== undefined) checkSize(engine.storage, caller, range.total) }
+  }))
+  // What may be wrong with the rest of the form does not change that the chunk is stored.
+  await chunk.finish().catch(() => {})
+  return upload
 }
 
 /**
@@ -68,7 +64,7 @@ export async function rangeOf (
   const range = parseContentRange(request.headers['content-range'], total => { checkSize(engine.storage, caller, total) }, late)
   if (range === undefined && settings.requireContentRange) throw new Refused('Error in request headers')
   if (range !== undefined && (range.length < 0 || (chunk.length ?? range.length) !== range.length)) {
-    throw new LengthMismatch(await chunk.count(), range.length)
+    await tellingLength(chunk, () => Promise.reject(new LengthMismatch(0, range.length)))
   }
   return range
 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { UploadGone } from '../../errors.js'
+import { UploadGone, UploadNotFound } from '../../errors.js'
+import { type DownloadOptions, sendUpload } from '../../http/download.js'
 import type { Upload } from '../../upload.js'
 import { type Mount, assertMayKnow, callerOf, lacksUser, sendRecord } from './mount.js'
 import type { ContentRangeSettings } from './options.js'
@@ -28,6 +29,18 @@ export function detail (mount: Mount): RouteHandlerMethod {
     const upload = await engine.get(caller, wireId(idParam(request)))
     if (!isShown(upload)) throw new UploadGone()
     return sendRecord(reply.header('cache-control', 'no-store'), upload, settings)
+  }
+}
+
+/** GET on a finished upload's file. Of an unfinished one there is none yet. */
+export function download (mount: Mount, options: DownloadOptions): RouteHandlerMethod {
+  const { uploads: { engine }, settings } = mount
+  return async (request, reply) => {
+    const caller = await callerOf(mount, request, reply)
+    assertMayKnow(settings, caller)
+    const upload = await engine.get(caller, wireId(idParam(request)))
+    if (upload.status === 'uploading') throw new UploadNotFound()
+    return await sendUpload(request, reply, engine, upload, options)
   }
 }
 

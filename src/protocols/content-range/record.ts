@@ -17,16 +17,17 @@ export function wireId (text: unknown): string {
 
 /** An upload as clients see it: every field that any of the systems sends. */
 export function wireRecord (upload: Upload, request: FastifyRequest, settings: ContentRangeSettings): JsonObject {
-  const { serialize = (record: JsonObject) => record, uploadUrl } = settings
+  const { serialize = (record: JsonObject) => record, uploadUrl, fileUrl } = settings
   const id = settings.idFormat === 'hex' ? upload.id : dashed(upload.id)
   const offset = offsetOf(upload)
   const expires = time(upload.expiresAt)
   if (settings.dialectName === 'parent') return serialize({ upload_id: id, offset, expires }, upload, request)
+  const url = uploadUrl?.(upload, request) ?? urlOf(id, request)
   return serialize({
     id,
     upload_id: id,
-    url: uploadUrl?.(upload, request) ?? urlOf(id, request),
-    file: settings.fileUrl(upload, request),
+    url,
+    file: fileUrl === undefined ? settings.downloads && upload.status === 'complete' ? `${url}/file` : null : fileUrl(upload, request),
     filename: upload.filename,
     offset,
     expires,

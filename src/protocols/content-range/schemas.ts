@@ -36,6 +36,7 @@ export interface Schemas {
   readonly complete: RouteSchema
   readonly list: RouteSchema
   readonly detail: RouteSchema
+  readonly download: RouteSchema
   readonly remove: RouteSchema
   readonly parentChunk: RouteSchema
   readonly parentComplete: RouteSchema
@@ -69,6 +70,7 @@ export function schemasOf ({ checksum, fieldNames: [field = 'file'], dialectName
     complete: { summary: 'Complete an upload', params: Params, body: body(form(Type.Object(digest))), response: answer(record) },
     list: { summary: 'Own uploads', response: answer(Type.Array(record)) },
     detail: { summary: 'One upload', params: Params, response: answer(record) },
+    download: { summary: 'The bytes of a finished upload', params: Params, response: { '4xx': Failure } },
     remove: { summary: 'Abort an upload', params: Params, response: { 204: Type.Null(), '4xx': Failure } },
     parentChunk: {
       summary: 'First or next chunk',
