@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream'
+import { BATCH_BYTES, Batches, Blocks } from './batches.js'
 
-/** Bytes that are gathered before storage gets them, and that may wait while it is busy. */
-const BATCH_BYTES = 1024 * 1024
 /** A slow body is handed on after so many ms, so that it neither waits in memory nor gets lost in a crash. */
 const BATCH_DELAY = 20
 /** A body that brought nothing for so many ms lets go as soon as another request asks politely. */
@@ -28,8 +27,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
 
   readonly #body: Readable
   readonly #limit: number
-  #batch: Uint8Array[] = []
-  #batchBytes = 0
+  readonly #batches: Batches
   #batchDue = false
   #deliver: (() => void) | undefined
   #begin: ((begun: boolean) => void) | undefined
@@ -43,9 +41,11 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   /**
    * @param limit bytes; one more ends the body as `overflow`
    * @param stallTimeout ms without a byte that end the body as `stalled`; 0 for no such rule
+   * @param blocks memory that bodies share
    */
-  constructor (body: Readable, { limit, stallTimeout }: { limit: number, stallTimeout: number }) {
+  constructor (body: Readable, { limit, stallTimeout, blocks = new Blocks() }: { limit: number, stallTimeout: number, blocks?: Blocks }) {
     this.#body = body
+    this.#batches = new Batches(blocks)
     this.#limit = limit
     // Stays to the end of the stream: a late error of one that nobody reads any more must not end the process.
     body.on('error', this.#onCut)
@@ -70,6 +70,11 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     this.#end(why)
   }
 
+  /** Storage no longer needs the body's first `bytes` bytes: their memory may be used again. */
+  release (bytes: number): void {
+    this.#batches.release(bytes)
+  }
+
   /** Another request of the same upload asks politely: a body that idles lets go, one that flows goes on until it idles. */
   yieldWhenIdle (): void {
     if (this.ended !== undefined) return
@@ -82,7 +87,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   [Symbol.asyncIterator] (): AsyncIterator<readonly Uint8Array[]> {
     return {
       next: async () => {
-        if (this.#batchBytes === 0 || !(this.#batchDue || this.#full || this.ended !== undefined)) await this.#nextBatch()
+        if (this.#batches.bytes === 0 || !(this.#batchDue || this.#full || this.ended !== undefined)) await this.#nextBatch()
         const batch = this.#takeBatch()
         return batch === undefined ? { done: true, value: undefined } : { done: false, value: batch }
       },
@@ -94,7 +99,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   }
 
   get #full (): boolean {
-    return this.#batchBytes >= BATCH_BYTES
+    return this.#batches.bytes >= BATCH_BYTES
   }
 
   /** Resolves when a batch is due or the body has ended. */
@@ -104,10 +109,8 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   }
 
   #takeBatch (): readonly Uint8Array[] | undefined {
-    if (this.#batchBytes === 0) return undefined
-    const batch = this.#batch
-    this.#batch = []
-    this.#batchBytes = 0
+    if (this.#batches.bytes === 0) return undefined
+    const batch = this.#batches.take()
     this.#batchDue = false
     if (this.#paused && this.ended === undefined) {
       this.#paused = false
@@ -131,8 +134,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     const room = this.#limit - this.bytes
     const taken = data.length > room ? data.subarray(0, room) : data
     if (taken.length > 0) {
-      this.#batch.push(taken)
-      this.#batchBytes += taken.length
+      this.#batches.add(taken)
       this.bytes += taken.length
       this.#tellBegin(true)
     }
@@ -151,7 +153,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
 
   readonly #onBatchDue = (): void => {
     this.#batchTimerRuns = false
-    if (this.#batchBytes === 0) return
+    if (this.#batches.bytes === 0) return
     this.#batchDue = true
     this.#wake()
   }
@@ -192,10 +194,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     clearTimeout(this.#yieldTimer)
     this.#body.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onCut)
     if (why !== 'end' && !this.#body.destroyed) this.#body.pause()
-    if (why === 'lost' || why === 'abandoned') {
-      this.#batch = []
-      this.#batchBytes = 0
-    }
+    if (why === 'lost' || why === 'abandoned') this.#batches.drop()
     this.#tellBegin(false)
     this.#wake()
   }

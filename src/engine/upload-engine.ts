@@ -10,6 +10,7 @@ import type { Storage } from '../storage/contract.js'
 import {
   type ByteRange, type CompleteUpload, type JsonValue, type RemovalReason, type Upload, type UploadingUpload, isExpired, offsetOf
 } from '../upload.js'
+import { Blocks } from './batches.js'
 import type { BodySource } from './body-source.js'
 import { addRange, covers, overlaps, removeRange } from './byte-ranges.js'
 import { type Caller, isInner, type UploadDraft } from './caller.js'
@@ -85,6 +86,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   readonly #follower: ChecksumFollower
   readonly #completion: Completion
   readonly #bodies = new Set<BodySource>()
+  readonly #blocks = new Blocks()
   /** Uploads that nothing can keep from being removed any more. */
   readonly #removing = new Set<string>()
 
@@ -349,6 +351,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
         hold,
         maxBytes,
         stallTimeout: this.options.stallTimeout,
+        blocks: this.#blocks,
         saveEvery: request.saveEvery ?? this.options.saveEvery ?? SAVE_EVERY,
         expiresIn: upload.expiresAt === null ? null : this.options.slidingExpiry,
         final: request.complete?.when === 'end',

@@ -5,6 +5,7 @@ import {
 import type { Storage } from '../storage/contract.js'
 import type { Upload, UploadingUpload } from '../upload.js'
 import { type BodyDigest, BodyVerifier } from './body-digest.js'
+import type { Blocks } from './batches.js'
 import { BodySource } from './body-source.js'
 import type { RunningChecksum } from './checksum.js'
 import type { Place } from './place.js'
@@ -59,6 +60,8 @@ export interface WriteSurroundings extends Omit<SaveSurroundings, 'onRefused'> {
   readonly maxBytes: number | null
   /** ms */
   readonly stallTimeout: number
+  /** Memory for the batches. */
+  readonly blocks: Blocks
   /** The upload's checksum, where it can go on from this body's start. */
   readonly checksum: RunningChecksum | undefined
   readonly onStart: (source: BodySource) => void
@@ -74,7 +77,7 @@ export async function writeBody (
   const { start, limit } = place
   const { hold, storage } = around
   const verifier = request.digests === undefined ? undefined : new BodyVerifier(request.digests)
-  const source = new BodySource(request.body, { limit, stallTimeout: around.stallTimeout })
+  const source = new BodySource(request.body, { limit, stallTimeout: around.stallTimeout, blocks: around.blocks })
   const saves = new Saves(upload, start, request, { ...around, onRefused: () => { source.stop('lost') } })
   around.onStart(source)
   hold.listen(claim => {
@@ -85,7 +88,15 @@ export async function writeBody (
   let trouble: { readonly error: unknown } | undefined
   try {
     // An empty body asks nothing of the storage, which may have finished the file before a crash.
-    if (await source.begins()) await storage.write(upload, start, taps(source, around.checksum, verifier, saves), saves)
+    if (await source.begins()) {
+      await storage.write(upload, start, taps(source, around.checksum, verifier, saves), {
+        confirm: (end, change) => {
+          saves.confirm(end, change)
+          source.release(end - start)
+        },
+        release: end => { source.release(end - start) }
+      })
+    }
   } catch (error) {
     trouble = { error: adapterError(error) }
   }

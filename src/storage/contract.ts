@@ -17,8 +17,8 @@ export interface Storage {
   create (upload: Upload): Promise<JsonValue>
   /**
    * Writes the batches one after the other from byte `start`. `batches` never throws: it ends when the body ended,
-   * was cut, or must stop; the adapter then brings in what it has and returns. A batch is a list of buffers that belong
-   * to the adapter from then on. Bytes that were there before are replaced.
+   * was cut, or must stop; the adapter then brings in what it has and returns. A batch is a list of buffers; their
+   * bytes stay as they are until they are confirmed or released, and no longer. Bytes that were there before are replaced.
    */
   write (upload: Upload, start: number, batches: AsyncIterable<readonly Uint8Array[]>, progress: WriteProgress): Promise<void>
   /**
@@ -32,8 +32,8 @@ export interface Storage {
   remove (upload: Upload): Promise<void>
   /** Fills `upload` from byte 0 with the whole of `parts`, in their order, without sending the bytes through the client. */
   concat?(upload: Upload, parts: readonly CompleteUpload[], progress: WriteProgress): Promise<void>
-  /** Path of a local file that holds the bytes at their own offsets, for readers off the event loop. */
-  localPath?(upload: Upload): string
+  /** Path of a local file that holds the bytes at their own offsets, for readers off the event loop; undefined for none. */
+  localPath?(upload: Upload): string | undefined
   /** Called when the plugin closes. Only for what the adapter itself opened. */
   close?(): Promise<void>
 }
@@ -56,6 +56,8 @@ export interface WriteProgress {
    * adapter likes, the last time before `write` resolves. `change` turns the record's newest `storageState` into the next one.
    */
   confirm (end: number, change?: (state: JsonValue) => JsonValue): void
+  /** The buffers up to `end` are no longer read. Only worth telling where it is long before they are confirmed. */
+  release? (end: number): void
 }
 
 export interface FinishOptions {

@@ -24,9 +24,9 @@ export async function writeBatches (
   fd: number,
   start: number,
   batches: AsyncIterable<readonly Uint8Array[]>,
-  { confirm, durable }: { confirm: (end: number) => void, durable: boolean }
+  { confirm, release = () => {}, durable }: { confirm: (end: number) => void, release?: (end: number) => void, durable: boolean }
 ): Promise<void> {
-  const writer = new OrderedWriter(fd, start, confirm, durable)
+  const writer = new OrderedWriter(fd, start, confirm, release, durable)
   const iterator = batches[Symbol.asyncIterator]()
   for (;;) {
     const next = await writer.unlessFailed(iterator.next())
@@ -44,6 +44,7 @@ export async function writeBatches (
 class OrderedWriter {
   readonly #fd: number
   readonly #confirm: (end: number) => void
+  readonly #release: (end: number) => void
   readonly #durable: boolean
   /** Writes that are not confirmed, in the order of the file. */
   #pieces: Piece[] = []
@@ -57,8 +58,9 @@ class OrderedWriter {
   #failure: { readonly error: unknown } | undefined
   #wake = (): void => {}
 
-  constructor (fd: number, start: number, confirm: (end: number) => void, durable: boolean) {
+  constructor (fd: number, start: number, confirm: (end: number) => void, release: (end: number) => void, durable: boolean) {
     this.#fd = fd
+    this.#release = release
     this.#position = this.#contiguous = this.#confirmed = start
     this.#confirm = confirm
     this.#durable = durable
@@ -126,7 +128,10 @@ class OrderedWriter {
       this.#pieces = first.failed ? [] : this.#pieces.slice(1)
     }
     if (!this.#durable) this.#confirmTo(this.#contiguous)
-    else if (this.#contiguous - this.#confirmed >= syncInterval && !this.#syncing && !this.#syncFailed) this.#sync()
+    else {
+      this.#release(this.#contiguous)
+      if (this.#contiguous - this.#confirmed >= syncInterval && !this.#syncing && !this.#syncFailed) this.#sync()
+    }
     this.#wake()
   }
 

@@ -63,7 +63,7 @@ export function diskStorage ({
   ): Promise<void> {
     const fd = await openPart(folders.absolute(placeOf(upload).part))
     try {
-      await writeBatches(fd, start, batches, { confirm: end => progress.confirm(end), durable })
+      await writeBatches(fd, start, batches, { confirm: end => progress.confirm(end), release: end => progress.release?.(end), durable })
     } catch (error) {
       await close(fd).catch(() => {})
       throw error
