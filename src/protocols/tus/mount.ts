@@ -48,9 +48,12 @@ export class TusMount {
     reply.header('upload-expires', new Date(upload.expiresAt).toUTCString())
   }
 
-  /** For work that goes wrong after its request was answered. */
+  /** For a concatenation that goes wrong where its own client does not hear of it. */
   log (request: FastifyRequest): (error: unknown, upload: string) => void {
-    return (error, upload) => { request.log.error({ err: error, upload }, 'a concatenation failed') }
+    return (error, upload) => {
+      const refused = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500
+      request.log[refused ? 'info' : 'error']({ err: error, upload }, 'a concatenation failed')
+    }
   }
 }
 
