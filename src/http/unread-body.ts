@@ -20,7 +20,7 @@ export class OpenBodies {
   readonly #stopping: () => boolean
   readonly #open = new Set<IncomingMessage>()
 
-  /** @param stopping true as soon as the server stops: from then on HTTP/1 replies close their connection */
+  /** @param stopping true as soon as the server stops: from then on each reply is the last on its connection */
   constructor (stopping: () => boolean) { this.#stopping = stopping }
 
   /** Watches over the requests of `scope`. */
@@ -41,7 +41,10 @@ export class OpenBodies {
   readonly onSend: onSendHookHandler = (request, reply, _payload, done) => {
     const { raw } = request
     const http1 = !(raw instanceof Http2ServerRequest)
-    if (http1 && this.#stopping()) reply.header('connection', 'close')
+    if (this.#stopping()) {
+      if (http1) reply.header('connection', 'close')
+      else raw.stream.session?.close()
+    }
     if (!this.#open.has(raw) || raw.readableEnded) return done()
     if (http1 && awaitsContinue(raw)) {
       // Nobody asked for the body. Whether it comes cannot be known: this connection has no next request.
