@@ -64,9 +64,16 @@ export class RawHttp {
   /** The next reply that is not an interim one. @throws when the connection ends before */
   async reply (): Promise<RawReply> {
     while (true) {
+      const reply = await this.next()
+      if (reply.status >= 200) return reply
+    }
+  }
+
+  /** The next reply, an interim one too. @throws when the connection ends before */
+  async next (): Promise<RawReply> {
+    while (true) {
       const reply = this.#takeReply()
-      if (reply !== undefined && reply.status >= 200) return reply
-      if (reply !== undefined) continue
+      if (reply !== undefined) return reply
       if (this.#isClosed) throw new Error(`closed after ${JSON.stringify(this.#received.toString('latin1'))}`)
       await new Promise<void>(resolve => { this.#wake = resolve })
     }

@@ -17,6 +17,11 @@ export class Exchange {
   readonly #answered = new Promise<FinalAnswer | undefined>(resolve => { this.#settle = resolve })
   #written: Promise<Written> | undefined
 
+  /** Resolves when the handler has answered or refused. */
+  get settled (): Promise<unknown> {
+    return this.#answered
+  }
+
   /** What the engine asks. @throws {BodyCut} the handler refused, or did not answer */
   readonly finish = async (upload: Upload): Promise<FinalAnswer> => {
     this.upload = upload

@@ -30,8 +30,9 @@ export function sendInterim (reply: FastifyReply, headers: Readonly<Record<strin
 function canTakeInterim (reply: FastifyReply): boolean {
   const { raw } = reply
   if (raw instanceof Http2ServerResponse) return !raw.stream.destroyed
-  const { httpVersionMajor, httpVersionMinor } = reply.request.raw
-  return raw.socket instanceof Socket && httpVersionMajor === 1 && httpVersionMinor >= 1
+  // The reply itself has no socket before those of earlier requests are out; what it writes waits for it.
+  const { httpVersionMajor, httpVersionMinor, socket } = reply.request.raw
+  return socket instanceof Socket && httpVersionMajor === 1 && httpVersionMinor >= 1
 }
 
 type Methods<Name extends string> = { readonly [key in Name]: (...args: readonly unknown[]) => unknown }

@@ -39,7 +39,7 @@ export interface Dispatch {
 const REPRESENTATION = ['content-type', 'content-disposition', 'content-encoding', 'content-language', 'accept', 'accept-language'] as const
 
 /** Of the request that brings the last bytes, these do not belong to the file. */
-const OF_ONE_REQUEST = /^(?::|content-|upload-|repr-digest$|want-|transfer-encoding$|expect$|trailer$|te$|x-http-method-override$)/
+const OF_ONE_REQUEST = /^(?::|content-|upload-(?!draft-)|repr-digest$|want-|transfer-encoding$|expect$|trailer$|te$|x-http-method-override$)/
 
 /** Of an answer, what is not kept: it belongs to one connection, to one client, or is made anew. */
 const NOT_KEPT = /^(?:connection|keep-alive|transfer-encoding|content-length|date|set-cookie|vary|upload-.*|access-control-.*)$/
@@ -165,7 +165,7 @@ export class ResumableRoutes implements Dispatch {
     this.#exchanges.set(stored, exchange)
     const { raw } = reply
     const { stopSignal } = this.#mount.engine
-    const stop = (): void => { if (raw.destroyed) exchange.refuse().catch(() => {}) }
+    const stop = (): void => { exchange.refuse().catch(() => {}) }
     raw.once('finish', () => {
       const over = raw.statusCode < 400
         ? exchange.answer({ statusCode: raw.statusCode, headers: {}, body: null })
@@ -174,8 +174,9 @@ export class ResumableRoutes implements Dispatch {
     })
     // Of a client that went away the handler goes on, as its work counts; once the server stops nobody waits for it.
     raw.once('close', () => {
-      if (stopSignal.aborted) stop()
-      else stopSignal.addEventListener('abort', stop, { once: true })
+      if (stopSignal.aborted) return stop()
+      stopSignal.addEventListener('abort', stop, { once: true })
+      exchange.settled.then(() => { stopSignal.removeEventListener('abort', stop) }, () => {})
     })
   }
 }
