@@ -81,6 +81,11 @@ export const FormInvalid = createError<[string]>('FST_CHUNKED_UPLOAD_FORM', 'For
 export const JsonInvalid = createError<[string]>('FST_CHUNKED_UPLOAD_JSON', 'JSON is invalid: %s', 400)
 export const FormTooLarge = createError<[string]>('FST_CHUNKED_UPLOAD_FORM_TOO_LARGE', 'Form is too large: %s', 413)
 
+// ── Encryption at rest ──────────────────────────────────────────────────────────────────────────────────────────────
+/** The file is encrypted, and nobody gave the password; or there is none, as the file is in clear. */
+export const PasswordRequired = createError('FST_CHUNKED_UPLOAD_PASSWORD_REQUIRED', 'This needs the password of an encrypted file', 403)
+export const PasswordWrong = createError('FST_CHUNKED_UPLOAD_PASSWORD_WRONG', 'Password does not open this file', 403)
+
 // ── Adapters ────────────────────────────────────────────────────────────────────────────────────────────────────────
 export const StorageFull = createError('FST_CHUNKED_UPLOAD_STORAGE_FULL', 'Storage is full', 507)
 /** Storage, metadata or locks failed; what was acknowledged stays. The cause is in `cause` and in the log. */

@@ -23,6 +23,8 @@ export type { HostRouteOptions, Protocol, ProtocolSettings, RouteName, Uploads }
 
 export { diskStorage } from './storage/disk.js'
 export type { DiskStorageOptions } from './storage/disk.js'
+export { encryptedStorage } from './storage/encrypted.js'
+export type { EncryptedStorage, EncryptedStorageOptions, UnlockedFile } from './storage/encrypted.js'
 export { memoryStorage } from './storage/memory.js'
 export { fileMetadata } from './metadata/file.js'
 export type { FileMetadataOptions } from './metadata/file.js'

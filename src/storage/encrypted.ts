@@ -1,0 +1,167 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { KeyObject } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { ChunkSizeRefused, PasswordRequired } from '../errors.js'
+import type { JsonObject, JsonValue, Upload } from '../upload.js'
+import type { Storage, WriteProgress } from './contract.js'
+import { type SealedFile, decrypted, encrypted } from './encrypted-bytes.js'
+import { type ScryptCost, type Seal, newSeal, openSeal, sealOf } from './encrypted-keys.js'
+import { clearOffset, storedOffset, storedRanges, stride } from './encrypted-layout.js'
+
+export interface EncryptedStorageOptions {
+  /** Clear bytes that are encrypted, and have to be read, together. @default 65536 */
+  readonly segmentSize?: number
+  /** What a guess at a password costs (scrypt): time and `128 · cost · blockSize` bytes of memory. @default 32 MiB: 2 ** 15, 8, 1 */
+  readonly scrypt?: ScryptCost
+}
+
+/** The key of a file, in memory only. */
+export interface UnlockedFile {
+  readonly uploadId: string
+}
+
+export interface EncryptedStorage extends Storage {
+  /**
+   * What an upload needs as `encryption` in its `protocolState` to be encrypted for this password. The password is not in it: whoever has
+   * it can encrypt, and only who knows the password can read. Takes a good part of a second of another thread.
+   */
+  seal (password: string): Promise<JsonObject>
+  /** The key of an encrypted upload. @throws {PasswordWrong} {@link PasswordRequired} when the upload is not encrypted */
+  unlock (upload: Upload, password: string): Promise<UnlockedFile>
+  /** Within `work`, and in whatever it starts, the file can be read. */
+  using<T> (file: UnlockedFile, work: () => T): T
+}
+
+/**
+ * Encrypts files at rest, whatever storage keeps them: each chunk under a key of its own, which is locked for the public key that belongs
+ * to the upload's password. So chunks come in any order and over several servers, while nobody has to keep the password or the private
+ * key. Files without a password pass as they are.
+ *
+ * An encrypted upload has a declared size and a grid of chunks, each of which is written from its start; one that is not whole does not
+ * count. Its size, name and checksum are not secret.
+ */
+export function encryptedStorage (inner: Storage, options: EncryptedStorageOptions = {}): EncryptedStorage {
+  const { segmentSize = 64 * 1024, scrypt = { cost: 2 ** 15, blockSize: 8, parallelization: 1 } } = options
+  const keys = new WeakMap<UnlockedFile, KeyObject>()
+  const unlocked = new AsyncLocalStorage<UnlockedFile>()
+
+  return {
+    capabilities: inner.capabilities,
+
+    async create (upload) {
+      const seal = sealOf(upload.protocolState['encryption'])
+      if (seal === undefined) return await inner.create(upload)
+      const sealed = { seal, inner: null }
+      const file = sealedFile(upload, sealed)
+      if (stride(file.grid) > inner.capabilities.maxChunkSize || storedOffset(file.grid, file.grid.size) > inner.capabilities.maxSize) {
+        throw new ChunkSizeRefused('there is no room for what encryption adds')
+      }
+      return { seal, inner: await inner.create(storedUpload(upload, sealed)) }
+    },
+
+    async write (upload, start, batches, progress) {
+      const sealed = sealedState(upload)
+      if (sealed === undefined) return await inner.write(upload, start, batches, progress)
+      const file = sealedFile(upload, sealed)
+      if (start % file.grid.chunkSize !== 0) throw new Error(`Byte ${start} begins no chunk of an encrypted upload`)
+      const bytes = encrypted(file, start, batches, end => { progress.release?.(end) })
+      await inner.write(storedUpload(upload, sealed), storedOffset(file.grid, start), bytes, clearProgress(file, progress))
+    },
+
+    async finish (upload, wish) {
+      const sealed = sealedState(upload)
+      if (sealed === undefined) return await inner.finish(upload, wish)
+      const { grid } = sealedFile(upload, sealed)
+      return await inner.finish({ ...storedUpload(upload, sealed), size: storedOffset(grid, grid.size) }, wish)
+    },
+
+    read (upload, range) {
+      const sealed = sealedState(upload)
+      if (sealed === undefined) return inner.read(upload, range)
+      const file = unlocked.getStore()
+      const key = file?.uploadId === upload.id ? keys.get(file) : undefined
+      const stored = storedUpload(upload, sealed)
+      return Readable.from(key === undefined
+        ? refused()
+        : decrypted(sealedFile(upload, sealed), key, range, storedRange => inner.read(stored, storedRange)), { objectMode: false })
+    },
+
+    async remove (upload) {
+      const sealed = sealedState(upload)
+      await inner.remove(sealed === undefined ? upload : storedUpload(upload, sealed))
+    },
+
+    ...inner.concat !== undefined && {
+      async concat (upload, parts, progress) {
+        if ([upload, ...parts].some(one => sealedState(one) !== undefined)) throw new PasswordRequired()
+        await inner.concat?.(upload, parts, progress)
+      }
+    } satisfies Partial<Storage>,
+
+    localPath (upload) {
+      return sealedState(upload) === undefined ? inner.localPath?.(upload) : undefined
+    },
+
+    async close () {
+      await inner.close?.()
+    },
+
+    async seal (password) {
+      return await newSeal(password, scrypt, segmentSize)
+    },
+
+    async unlock (upload, password) {
+      const sealed = sealedState(upload)
+      if (sealed === undefined) throw new PasswordRequired()
+      const file = { uploadId: upload.id }
+      keys.set(file, await openSeal(sealed.seal, password))
+      return file
+    },
+
+    using (file, work) {
+      return unlocked.run(file, work)
+    }
+  }
+}
+
+/** The `storageState` of an encrypted upload; those of others are the inner storage's own. */
+interface SealedState {
+  readonly seal: Seal
+  readonly inner: JsonValue
+}
+
+function sealedState ({ storageState: state }: Upload): SealedState | undefined {
+  if (typeof state !== 'object' || state === null || !('seal' in state) || !('inner' in state)) return undefined
+  const seal = sealOf(state.seal)
+  return seal === undefined ? undefined : { seal, inner: state.inner ?? null }
+}
+
+/** @throws {ChunkSizeRefused} */
+function sealedFile ({ id, size, chunkSize }: Upload, { seal }: SealedState): SealedFile {
+  if (size === null || chunkSize === null) throw new ChunkSizeRefused('an encrypted upload needs a size and chunks')
+  return { id, seal, grid: { size, chunkSize, segmentSize: seal.segmentSize } }
+}
+
+/** The upload as the inner storage is to see it: its sizes are those of the stored bytes. */
+function storedUpload (upload: Upload, sealed: SealedState): Upload {
+  const { grid } = sealedFile(upload, sealed)
+  const size = storedOffset(grid, grid.size)
+  return { ...upload, size, chunkSize: stride(grid), received: storedRanges(grid, upload.received), storageState: sealed.inner }
+}
+
+function clearProgress ({ grid }: SealedFile, progress: WriteProgress): WriteProgress {
+  return {
+    confirm: (end, change) => {
+      progress.confirm(clearOffset(grid, end), change === undefined ? undefined : state => changedInner(state, change))
+    }
+  }
+}
+
+function changedInner (state: JsonValue, change: (inner: JsonValue) => JsonValue): JsonValue {
+  if (typeof state !== 'object' || state === null || !('inner' in state)) return state
+  return { ...state, inner: change(state.inner ?? null) }
+}
+
+async function * refused (): AsyncGenerator<Uint8Array, void, undefined> {
+  yield await Promise.reject(new PasswordRequired())
+}
