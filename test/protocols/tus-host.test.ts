@@ -157,7 +157,8 @@ t.test('invariant 8: after every answer the connection is used again, or closed'
   const requests: Array<readonly [number, string, string, Record<string, string | number>]> = [
     [412, 'PATCH', path, { 'tus-resumable': '0' }], [415, 'PATCH', path, { 'content-type': 'x/y' }],
     [400, 'PATCH', path, { 'upload-offset': 'x' }], [404, 'PATCH', '/uploads/unknown', {}], [409, 'PATCH', path, { 'upload-offset': 7 }],
-    [413, 'PATCH', path, {}], [413, 'PATCH', full, { 'upload-offset': 3 }], [405, 'PUT', path, {}], [413, 'POST', '/uploads', { 'upload-length': 2000 }], [400, 'POST', '/uploads', {}]
+    [413, 'PATCH', path, {}], [413, 'PATCH', full, { 'upload-offset': 3 }], [405, 'PUT', path, {}],
+    [413, 'POST', '/uploads', { 'upload-length': 2000 }], [400, 'POST', '/uploads', {}]
   ]
   for (const [status, method, url, headers] of requests) {
     const client = await RawHttp.connect(port)
