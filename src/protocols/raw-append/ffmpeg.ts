@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -67,7 +67,11 @@ async function joinIn (folder: string, clips: readonly Clip[], setting: JoinSett
   for (const [index, clip] of clips.entries()) {
     const file = join(folder, names[index] ?? '')
     if (clip.path === undefined) await pipeline(clip.open(), createWriteStream(file), { signal: setting.run.signal })
-    else await symlink(clip.path, file)
+    else {
+      // A file that is missing is the storage's trouble, not the clip's.
+      await access(clip.path)
+      await symlink(clip.path, file)
+    }
     probes.push(await probe(setting.ffprobe, file, setting.run))
   }
   const [first] = probes

@@ -1,0 +1,198 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import t, { type Test } from 'tap'
+import {
+  diskStorage, ffmpeg, type FfmpegOptions, JoinFailed, type JoinReport, memoryMetadata, memoryStorage, rawAppend
+} from '../../src/index.js'
+import { requireProgram } from '../support/requires.js'
+import { startServer, type TestServer } from '../support/server.js'
+
+async function run (program: string, args: readonly string[]): Promise<string> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [output, complaint] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  if (child.exitCode !== 0) throw new Error(`${program} ${args.join(' ')}: ${complaint}`)
+  return output + complaint
+}
+
+interface ClipOptions {
+  readonly seconds?: number
+  readonly size?: string
+  readonly codec?: readonly string[]
+  readonly sound?: readonly string[]
+  readonly ending?: string
+}
+
+let clips = 0
+
+/** A film of moving test bars, with a tone if it has sound. */
+async function makeClip (folder: string, options: ClipOptions = {}): Promise<Buffer> {
+  const { seconds = 1, size = '160x120', codec = ['libx264', '-preset', 'ultrafast'], sound = [], ending = 'mp4' } = options
+  const file = join(folder, `made-${++clips}.${ending}`)
+  await run('ffmpeg', [
+    '-v', 'error', '-y', '-f', 'lavfi', '-i', `testsrc=size=${size}:rate=10:duration=${seconds}`,
+    ...sound.length > 0 ? ['-f', 'lavfi', '-i', `sine=duration=${seconds}`] : [],
+    '-pix_fmt', 'yuv420p', '-c:v', ...codec, ...sound.length > 0 ? ['-c:a', ...sound] : [], file
+  ])
+  return readFileSync(file)
+}
+
+interface Facts {
+  readonly seconds: number
+  readonly frames: number
+  readonly codecs: readonly string[]
+  readonly size: string
+}
+
+/** What ffmpeg says of a file that it decodes from its first to its last frame, without a complaint. */
+async function factsOf (folder: string, bytes: Uint8Array): Promise<Facts> {
+  const file = join(folder, `facts-${++clips}`)
+  writeFileSync(file, bytes)
+  const complaints = await run('ffmpeg', ['-v', 'warning', '-i', file, '-f', 'null', '-'])
+  if (complaints !== '') throw new Error(complaints)
+  const shown = JSON.parse(await run('ffprobe', ['-v', 'error', '-count_frames', '-show_streams', '-show_format', '-of', 'json', file]))
+  const [video] = shown.streams
+  return {
+    seconds: Number(shown.format.duration),
+    frames: Number(video.nb_read_frames),
+    codecs: shown.streams.map((stream: { codec_name: string }) => stream.codec_name),
+    size: `${video.width}x${video.height}`
+  }
+}
+
+interface Served extends TestServer {
+  readonly folder: string
+  readonly reports: readonly JoinReport[]
+  /** Appends the clips to a new video, one after the other, each joined before the next one. */
+  film (clips: readonly Uint8Array[]): Promise<Buffer>
+}
+
+async function serve (t: Test, inMemory = false, options: FfmpegOptions = {}): Promise<Served> {
+  const folder = t.testdir({ films: {}, joining: {} })
+  const reports: JoinReport[] = []
+  let joined = 0
+  let wake = (): void => {}
+  const server = await startServer(t, {
+    prefix: '/',
+    protocols: [rawAppend({
+      join: ffmpeg({ directory: join(folder, 'joining'), ...options }),
+      onJoined: () => { joined++; wake() },
+      onJoinFailed: report => { reports.push(report); wake() }
+    })],
+    storage: inMemory ? memoryStorage() : diskStorage({ directory: join(folder, "films with ' a quote") }),
+    metadata: memoryMetadata()
+  }, { directory: folder, mayFail: true })
+  return {
+    ...server,
+    folder,
+    reports,
+    film: async clips => {
+      const created = await (await fetch(`${server.url}/create_video/`, { method: 'POST' })).json()
+      const { video_id: id } = Object(created)
+      for (const clip of clips) {
+        const done = joined + reports.length + 1
+        const answer = await fetch(`${server.url}/append_video/${id}/`, { method: 'POST', body: new Uint8Array(clip) })
+        if (answer.status !== 200) throw new Error(await answer.text())
+        // The first clip needs no job.
+        while (clip !== clips[0] && joined + reports.length < done) await new Promise<void>(resolve => { wake = resolve })
+      }
+      return Buffer.from(await (await fetch(`${server.url}/get_video/${id}/`)).arrayBuffer())
+    }
+  }
+}
+
+const sound = ['aac']
+const mpeg4 = ['mpeg4', '-q:v', '5']
+const vp8 = ['libvpx', '-deadline', 'realtime', '-cpu-used', '8']
+
+const films: ReadonlyArray<readonly [name: string, clips: readonly ClipOptions[], wanted: Omit<Facts, 'seconds'>]> = [
+  ['H.264 with sound', [{ sound }, { sound }, { sound }], { frames: 30, codecs: ['h264', 'aac'], size: '160x120' }],
+  ['MPEG-4 without sound', [{ codec: mpeg4 }, { codec: mpeg4, seconds: 2 }], { frames: 30, codecs: ['mpeg4'], size: '160x120' }],
+  ['WebM', [{ codec: vp8, ending: 'webm' }, { codec: vp8, ending: 'webm' }], { frames: 20, codecs: ['vp8'], size: '160x120' }]
+]
+
+if (requireProgram(t, ['ffmpeg']) !== undefined && requireProgram(t, ['ffprobe']) !== undefined) {
+  t.setTimeout(120_000)
+
+  for (const [name, parts, wanted] of films) {
+    t.test(`clips of equal codecs are joined without encoding them again: ${name}`, async t => {
+      // An encoder that does not exist: nothing may ask for it.
+      const server = await serve(t, false, { encode: () => ['-c:v', 'no-such-encoder'] })
+      const made = await Promise.all(parts.map(async part => await makeClip(server.folder, part)))
+      const { seconds, ...facts } = await factsOf(server.folder, await server.film(made))
+      t.strictSame(facts, wanted)
+      t.ok(Math.abs(seconds - wanted.frames / 10) < 0.3, `${seconds} s`)
+      t.strictSame(server.reports, [])
+      t.strictSame(readdirSync(join(server.folder, 'joining')), [], 'nothing is left where it was joined')
+    })
+  }
+
+  t.test('clips of other codecs, sizes or without sound are encoded anew, in the size of the first', async t => {
+    const server = await serve(t)
+    const first = await makeClip(server.folder, { sound })
+    const others = [{ codec: mpeg4, sound }, { codec: vp8, ending: 'webm' }, { size: '320x180', sound }]
+    for (const other of others) {
+      const { seconds, ...facts } = await factsOf(server.folder, await server.film([first, await makeClip(server.folder, other)]))
+      t.match(facts, { codecs: ['h264', 'aac'], size: '160x120' }, JSON.stringify(other))
+      t.ok(Math.abs(seconds - 2) < 0.3 && facts.frames >= 19, `${seconds} s, ${facts.frames} frames`)
+    }
+    t.strictSame(server.reports, [])
+  })
+
+  t.test('storage without local files is joined as well', async t => {
+    const server = await serve(t, true)
+    const clip = await makeClip(server.folder, { sound })
+    t.match(await factsOf(server.folder, await server.film([clip, Buffer.from(clip)])), { frames: 20, codecs: ['h264', 'aac'] })
+  })
+
+  t.test('a clip that is none leaves the old file untouched, and names no file of the server', async t => {
+    const server = await serve(t)
+    const secret = join(server.folder, 'secret.mp4')
+    const clip = await makeClip(server.folder)
+    writeFileSync(secret, clip)
+    const hostile = [
+      'no film at all',
+      `ffconcat version 1.0\nfile '${secret}'\n`,
+      `#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://${secret}\n#EXT-X-ENDLIST\n`,
+      clip.subarray(0, 500).toString('latin1')
+    ]
+    const film = await server.film([clip, ...hostile.map(text => Buffer.from(text, 'latin1')), clip])
+    t.equal(server.reports.length, hostile.length)
+    t.ok(server.reports.every(({ error }) => error instanceof JoinFailed))
+    t.match(await factsOf(server.folder, film), { frames: 20 }, 'the film goes on with the next clip')
+  })
+
+  t.test('a program that is not there, or takes too long, is told apart from a bad clip', async t => {
+    const clip = { path: undefined, open: () => { throw new Error('not asked for') } }
+    const signal = new AbortController().signal
+    const folder = t.testdir({})
+    const missing = ffmpeg({ ffprobe: join(folder, 'nothing'), directory: folder })
+    const made = join(folder, 'made')
+    writeFileSync(made, await makeClip(folder))
+    const clips = [{ ...clip, path: made }, { ...clip, path: made }]
+    await t.rejects(missing.join(clips, { videoId: 'v', signal }), { code: 'ENOENT' })
+    const late = ffmpeg({ directory: folder, timeout: 0 })
+    await t.rejects(late.join(clips, { videoId: 'v', signal }), { name: 'JoinFailed', message: /took longer than 0 ms/ })
+    const stopped = AbortSignal.abort(new Error('the server stops'))
+    await t.rejects(ffmpeg({ directory: folder }).join(clips, { videoId: 'v', signal: stopped }), { message: 'the server stops' })
+    t.strictSame(readdirSync(folder).filter(name => name.startsWith('chunked-upload')), [])
+  })
+
+  t.test('invariant 12: what a killed job has left is removed by the next one of that video, and of no other', async t => {
+    const folder = t.testdir({ 'chunked-upload-join-v1-abc': { joined: 'half' }, 'chunked-upload-join-v2-abc': { joined: 'half' } })
+    const path = join(folder, 'clip')
+    writeFileSync(path, await makeClip(folder))
+    const clip = { path, open: () => { throw new Error('not asked for') } }
+    const signal = new AbortController().signal
+    const joined = await ffmpeg({ directory: folder }).join([clip, clip], { videoId: 'v1', signal })
+    const left = (): string[] => readdirSync(folder).filter(name => name.startsWith('chunked-upload')).sort()
+    t.match(left(), { length: 2, 0: /-v1-(?!abc)/, 1: 'chunked-upload-join-v2-abc' })
+    await joined.discard()
+    t.strictSame(left(), ['chunked-upload-join-v2-abc'])
+    await t.rejects(ffmpeg({ directory: folder }).join([clip, { ...clip, path: join(folder, 'gone') }], { videoId: 'v1', signal }), {
+      code: 'ENOENT'
+    }, 'a file that is missing is no fault of the clip')
+  })
+}
