@@ -25,7 +25,8 @@ export interface SendOptions {
 export const keepAlive = new Agent({ keepAlive: true, maxSockets: 64 })
 
 /** Sends one request with `size` bytes of body; throws unless it is answered with 2xx. */
-export async function send (port: number, { method, path, headers = {}, size = 0, before = '', after = '', agent = keepAlive }: SendOptions): Promise<Sent> {
+export async function send (port: number, options: SendOptions): Promise<Sent> {
+  const { method, path, headers = {}, size = 0, before = '', after = '', agent = keepAlive } = options
   const length = size + before.length + after.length
   const request = httpRequest({ host: '127.0.0.1', port, method, path, agent, headers: { ...headers, 'content-length': length } })
   const answered = once(request, 'response') as Promise<[IncomingMessage]>
@@ -74,7 +75,8 @@ export const davPut: Upload = async (port, size) => {
 const boundary = 'benchmark-boundary'
 const form = {
   headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
-  before: `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="bench.bin"\r\nContent-Type: application/octet-stream\r\n\r\n`,
+  before: `--${boundary}\r\nContent-Disposition: form-data; name="file"; filename="bench.bin"\r\n` +
+    'Content-Type: application/octet-stream\r\n\r\n',
   after: `\r\n--${boundary}--\r\n`
 }
 
@@ -106,4 +108,11 @@ export const tusPatch: Upload = async (port, size) => {
   const headers = { ...tus, 'upload-offset': 0, 'content-type': 'application/offset+octet-stream' }
   const seconds = await timed(() => send(port, { method: 'PATCH', path, headers, size }))
   return { seconds, remove: async () => { await send(port, { method: 'DELETE', path, headers: tus }) } }
+}
+
+/** One chunk of a task of the chunkTasks protocol. */
+export async function taskChunk (port: number, task: string, index: number, size: number, agent: Agent): Promise<void> {
+  const { headers, after } = form
+  const before = form.before.replace('name="file"', 'name="chunk"')
+  await send(port, { method: 'POST', path: `/tasks/chunk/${task}/${index}`, headers, before, after, size, agent })
 }

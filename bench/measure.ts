@@ -37,7 +37,9 @@ export async function race (contenders: readonly Contender[], size: number, roun
 }
 
 /** Runs `work` `count` times, `parallel` at once. @returns how many a second */
-export async function perSecond (count: number, parallel: number, work: (worker: number, turn: number) => Promise<unknown>): Promise<number> {
+export async function perSecond (
+  count: number, parallel: number, work: (worker: number, turn: number) => Promise<unknown>
+): Promise<number> {
   const start = performance.now()
   await Promise.all(Array.from({ length: parallel }, async (_, worker) => {
     for (let turn = 0; turn < count / parallel; turn++) await work(worker, turn)

@@ -3,7 +3,8 @@
  * request what it has used so far, over the IPC channel.
  */
 import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Transform, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -11,7 +12,7 @@ import fastifyMultipart from '@fastify/multipart'
 import { FileStore } from '@tus/file-store'
 import { Server as TusServer } from '@tus/server'
 import Fastify, { type FastifyInstance } from 'fastify'
-import chunkedUpload, { contentRange, tus } from 'fastify-chunked-upload'
+import chunkedUpload, { chunkTasks, contentRange, tus } from 'fastify-chunked-upload'
 
 export type PeerKind = keyof typeof kinds
 
@@ -66,6 +67,35 @@ const kinds = {
       reply.hijack()
       await server.handle(request.raw, reply.raw)
     })
+  },
+  'plain chunks': async (app: FastifyInstance) => {
+    // What such services usually do: a file for each chunk, merged at the end.
+    await app.register(fastifyMultipart, { limits: { fileSize: Infinity } })
+    const place = (task: string, index: number | string): string => join(directory, `${task}.${index}`)
+    let tasks = 0
+    const counts = new Map<string, number>()
+    app.post<{ Body: { file_size: number, chunk_size: number } }>('/tasks/create', async request => {
+      const task = String(++tasks)
+      counts.set(task, Math.ceil(request.body.file_size / request.body.chunk_size))
+      return { task_id: task }
+    })
+    app.post<{ Params: { task: string, index: string } }>('/tasks/chunk/:task/:index', async (request, reply) => {
+      const part = await request.file()
+      if (part === undefined) return reply.code(400).send()
+      await pipeline(part.file, createWriteStream(place(request.params.task, request.params.index)))
+      return reply.send()
+    })
+    app.post<{ Params: { task: string } }>('/tasks/complete/:task', async request => {
+      const { task } = request.params
+      for (let index = 0; index < (counts.get(task) ?? 0); index++) {
+        await pipeline(createReadStream(place(task, index)), createWriteStream(place(task, 'file'), { flags: 'a' }))
+        await unlink(place(task, index))
+      }
+      return {}
+    })
+  },
+  'ours tasks': async (app: FastifyInstance) => {
+    await app.register(chunkedUpload, { directory, checksum: false, protocols: [chunkTasks({ prefix: '/tasks' })] })
   },
   'ours raw': async (app: FastifyInstance) => { await app.register(chunkedUpload, { prefix: '/uploads', directory, checksum: false }) },
   'ours md5': async (app: FastifyInstance) => { await app.register(chunkedUpload, { prefix: '/uploads', directory }) },

@@ -9,7 +9,7 @@ import { cpus, release, totalmem } from 'node:os'
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MIB, type Upload, davPut, oursForm, oursPut, plainForm, plainPut, send, tusPatch } from './client.js'
+import { MIB, type Upload, davPut, oursForm, oursPut, plainForm, plainPut, send, taskChunk, tusPatch } from './client.js'
 import { perSecond, race } from './measure.js'
 import type { PeerKind } from './peer.js'
 import { type Peer, startNginx, startPeer } from './server-process.js'
@@ -30,7 +30,9 @@ interface Row {
 
 const rows: Row[] = []
 
-function report (what: string, ours: string, peer: string, value: number, sign: '≥' | '≤', goal: number, unit = '×'): void {
+function report (
+  what: string, ours: string, peer: string, value: number, sign: '≥' | '≤', goal: number, unit: '×' | 'MiB each' = '×'
+): void {
   const met = sign === '≥' ? value >= goal : value <= goal
   rows.push({ what, ours, peer, value, goal: `${sign} ${goal} ${unit}`, met })
   console.log(`${met ? '✓' : '✗'} ${what}: ${value.toFixed(2)} ${unit} (goal ${sign} ${goal}; ours ${ours}, peer ${peer})`)
@@ -66,7 +68,8 @@ async function compare (
     }
     if (goals.cpu !== undefined) {
       report(`${what}: CPU`, `${mine.cpuSecondsPerGib.toFixed(2)} s/GiB, peak ${mine.peakMib.toFixed(0)} MiB`,
-        `${their.cpuSecondsPerGib.toFixed(2)} s/GiB, peak ${their.peakMib.toFixed(0)} MiB`, mine.cpuSecondsPerGib / their.cpuSecondsPerGib, '≤', goals.cpu)
+        `${their.cpuSecondsPerGib.toFixed(2)} s/GiB, peak ${their.peakMib.toFixed(0)} MiB`,
+        mine.cpuSecondsPerGib / their.cpuSecondsPerGib, '≤', goals.cpu)
     }
   } finally {
     await own.stop()
@@ -143,8 +146,8 @@ async function slowUploads (): Promise<void> {
     const sockets = await Promise.all(Array.from({ length: 200 }, async () => {
       const socket = connect(port, '127.0.0.1')
       await once(socket, 'connect')
-      socket.write(`PUT /uploads/ HTTP/1.1\r\nHost: bench\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes 0-${64 * MIB - 1}/${64 * MIB}\r\n` +
-        `Content-Length: ${64 * MIB}\r\n\r\n`)
+      socket.write('PUT /uploads/ HTTP/1.1\r\nHost: bench\r\nContent-Type: application/octet-stream\r\n' +
+        `Content-Range: bytes 0-${64 * MIB - 1}/${64 * MIB}\r\nContent-Length: ${64 * MIB}\r\n\r\n`)
       return socket
     }))
     let peak = 0
@@ -159,18 +162,58 @@ async function slowUploads (): Promise<void> {
   })
 }
 
+/** A large file as chunks over several connections, with its completion, against a file for each chunk, merged at the end. */
+async function parallelChunks (): Promise<void> {
+  const what = 'parallel chunks'
+  if (!what.includes(only)) return
+  const chunkSize = 8 * MIB
+  const total = Number(process.env.BENCH_PARALLEL_MIB ?? 2048) * MIB
+  const count = total / chunkSize
+  await withPeers(['ours tasks', 'plain chunks'], async (ours, plain) => {
+    for (const parallel of [1, 4, 8]) {
+      const best = { ours: { send: Infinity, complete: Infinity }, plain: { send: Infinity, complete: Infinity } }
+      for (let round = 0; round < rounds; round++) {
+        const agent = new Agent({ keepAlive: true, maxSockets: parallel })
+        for (const [name, peer] of [['ours', ours], ['plain', plain]] as const) {
+          const port = peer?.port ?? 0
+          const hash = `unknown-${round}-${parallel}`
+          const create = { hash, file_name: 'a', file_size: total, content_type: 'a/b', chunk_size: chunkSize }
+          const json = { 'content-type': 'application/json' }
+          const { body } = await send(port, { method: 'POST', path: '/tasks/create', headers: json, before: JSON.stringify(create) })
+          const { task_id: task } = JSON.parse(body) as { task_id: string }
+          const rate = await perSecond(count, parallel, (worker, turn) => taskChunk(port, task, turn * parallel + worker, chunkSize, agent))
+          const start = performance.now()
+          await send(port, { method: 'POST', path: `/tasks/complete/${task}` })
+          best[name].complete = Math.min(best[name].complete, performance.now() - start)
+          best[name].send = Math.min(best[name].send, count / rate)
+          await peer?.empty()
+        }
+        agent.destroy()
+      }
+      const mibPerSecond = (seconds: number): string => `${(total / MIB / seconds).toFixed(0)} MiB/s`
+      report(`${what}, ${parallel} connections: throughput with completion`,
+        `${mibPerSecond(best.ours.send + best.ours.complete / 1000)}, completed in ${best.ours.complete.toFixed(0)} ms`,
+        `${mibPerSecond(best.plain.send + best.plain.complete / 1000)}, completed in ${best.plain.complete.toFixed(0)} ms`,
+        (best.plain.send + best.plain.complete / 1000) / (best.ours.send + best.ours.complete / 1000), '≥', 1)
+    }
+  })
+}
+
 await compare('raw body', ['ours raw', oursPut], ['plain raw', plainPut], { throughput: 1.6, cpu: 0.5 })
 await compare('raw body with md5', ['ours md5', oursPut], ['plain md5', plainPut], { throughput: 1.2, cpu: 0.7 })
 await compare('multipart body', ['ours raw', oursForm], ['plain multipart', plainForm], { throughput: 1, cpu: 0.9 })
 await compare('tus PATCH', ['ours tus', tusPatch], ['plain raw', plainPut], { throughput: 1.6, cpu: 0.5 })
 await compare('against @tus/server', ['ours tus', tusPatch], ['@tus/server', tusPatch], { throughput: 3 })
 await compare('against nginx', ['ours raw', oursPut], ['nginx', davPut], { throughput: 0.5 })
+await parallelChunks()
 await smallChunks()
 await completion()
 await slowUploads()
 
-const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`
-console.log(`\n${machine}; file of ${size / MIB} MiB, best of ${rounds} rounds\n\n| what | ours | peer | ratio | goal | |\n|---|---|---|---|---|---|`)
+const processor = cpus()[0]?.model ?? 'unknown CPU'
+const machine = `${cpus().length} × ${processor}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`
+console.log(`\n${machine}; file of ${size / MIB} MiB, best of ${rounds} rounds\n`)
+console.log('| what | ours | peer | ratio | goal | |\n|---|---|---|---|---|---|')
 for (const { what, ours, peer, value, goal, met } of rows) {
   console.log(`| ${what} | ${ours} | ${peer} | ${value.toFixed(2)} | ${goal} | ${met ? 'met' : 'missed'} |`)
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +20,8 @@ export interface Usage {
 export interface Peer {
   readonly port: number
   usage (): Promise<Usage>
+  /** Removes the large files of finished rounds. */
+  empty (): Promise<void>
   stop (): Promise<void>
 }
 
@@ -39,6 +41,7 @@ export async function startPeer (kind: PeerKind): Promise<Peer> {
       const [usage] = await once(child, 'message') as [Usage]
       return usage
     },
+    empty: () => emptyFiles(directory),
     async stop () { await end(child, directory) }
   }
 }
@@ -70,14 +73,16 @@ export async function startNginx (): Promise<Peer | undefined> {
       }
       return { cpuSeconds: ticks / 100, peakMiB: NaN, rssMiB: NaN }
     },
+    empty: () => emptyFiles(directory),
     async stop () { await end(child, directory) }
   }
 }
 
-/** Frees the disk of what the last run left. */
-export async function emptyFolders (): Promise<void> {
-  for (const name of await readdir(root)) {
-    if (name.startsWith('bench-')) await rm(join(root, name), { recursive: true, force: true })
+/** Cuts files of a MiB and more to nothing: the servers keep their names. */
+async function emptyFiles (directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (entry.isFile() && (await stat(path)).size >= 2 ** 20) await truncate(path)
   }
 }
 
