@@ -4,6 +4,7 @@ import { chunk } from './chunk-tasks/chunk.js'
 import { complete } from './chunk-tasks/complete.js'
 import { create } from './chunk-tasks/create.js'
 import { direct } from './chunk-tasks/direct.js'
+import { download } from './chunk-tasks/download.js'
 import { sweepFiles } from './chunk-tasks/file-sweep.js'
 import type { Mount } from './chunk-tasks/mount.js'
 import { type ChunkTasksOptions, checkChunkTasksOptions, settingsOf, sweepEvery } from './chunk-tasks/options.js'
@@ -19,7 +20,7 @@ export { taskIdOf, uploadIdOf } from './chunk-tasks/task-id.js'
 /**
  * Tasks whose chunks come by index, in any order and from several connections: the contract of DysonNetwork Drive's multi-part upload,
  * with its later routes for lists, progress, resumption and cancelling. A client that names the hash of a file which is there
- * already need not send it.
+ * already need not send it. Where the registration allows downloads, `GET file/{id}` serves finished files.
  * @throws {InvalidOption}
  */
 export function chunkTasks (options: ChunkTasksOptions = {}): Protocol {
@@ -40,7 +41,12 @@ export function chunkTasks (options: ChunkTasksOptions = {}): Protocol {
 }
 
 function routesOf (mount: Mount): readonly Route[] {
+  const { downloads } = mount.uploads.settings
+  const files: readonly Route[] = downloads === false
+    ? []
+    : [{ name: 'download', method: ['GET', 'HEAD'], url: '/file/:fileId/', schema: schemas.download, handler: download(mount, downloads) }]
   return [
+    ...files,
     { name: 'create', method: 'POST', url: '/create/', schema: schemas.create, handler: create(mount) },
     { name: 'chunk', method: 'POST', url: '/chunk/:taskId/:chunkIndex/', schema: schemas.chunk, handler: chunk(mount) },
     { name: 'complete', method: 'POST', url: '/complete/:taskId/', schema: schemas.complete, handler: complete(mount) },

@@ -41,7 +41,7 @@ export function invalid (errors: Readonly<Record<string, readonly string[]>>): R
   return new Refused({ status: 400, code: 'VALIDATION_ERROR', message, errors, text: Object.values(errors)[0]?.[0] ?? message })
 }
 
-export function notFound (resource: 'Pool' | 'Upload task' | 'Upload task metadata'): Refused {
+export function notFound (resource: 'Pool' | 'Upload task' | 'Upload task metadata' | 'File'): Refused {
   return new Refused({
     status: 404,
     code: 'NOT_FOUND',

@@ -93,5 +93,6 @@ export const schemas = {
   stats: route('Numbers of own tasks', Type.Object({ total_tasks: Type.Integer() }, MORE)),
   details: route('A task in full', Type.Object({ task: Type.Object({}, MORE) }, MORE), { params: Task }),
   cleanup: route('Remove own failed, cancelled and expired tasks', Message),
+  download: route('A finished file', Type.Unknown({ description: 'the bytes' }), { params: Type.Object({ fileId: Type.String() }) }),
   direct: route('A small file in one request', CloudFile, { body: form('file') })
 } satisfies Record<string, RouteSchema>
