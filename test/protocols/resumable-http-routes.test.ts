@@ -1,18 +1,24 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { once } from 'node:events'
+import http2 from 'node:http2'
 import multipart from '@fastify/multipart'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t from 'tap'
 import { memoryMetadata } from '../../src/metadata/memory.js'
 import { memoryStorage } from '../../src/storage/memory.js'
+import { chunkedUpload } from '../../src/plugin.js'
 import { resumableHttp } from '../../src/protocols/resumable-http.js'
-import { faults } from '../support/host.js'
+import { bytesOf, gate } from '../support/engine.js'
+import { faults, inMemory } from '../support/host.js'
 import { RawHttp } from '../support/raw-http.js'
-import { appending, creation, interopVersions, locationOf, send, versionField } from '../support/resumable-client.js'
+import { appending, creation, type Fields, interopVersions, locationOf, send, versionField } from '../support/resumable-client.js'
 import { resumableServer, sha256 } from '../support/resumable-server.js'
 
 const file = randomBytes(400_000)
-const passThrough = (app: FastifyInstance): unknown => app.addContentTypeParser('*', (_request, payload, done) => { done(null, payload) })
+const passThrough = (app: FastifyInstance): unknown => {
+  return app.addContentTypeParser('*', (_request, payload, done) => { done(null, payload) })
+}
 
 /** What a handler sees of a request. */
 async function seen (request: FastifyRequest): Promise<Record<string, unknown>> {
@@ -25,13 +31,18 @@ async function seen (request: FastifyRequest): Promise<Record<string, unknown>> 
     }
   }
   const { 'content-type': type, 'content-length': length, 'transfer-encoding': coding, 'x-album': album } = request.headers
-  return { method: request.method, url: request.url, size, sha256: hash.digest('hex'), type, length, coding, album, upload: request.upload?.size ?? null }
+  const { method, url, upload } = request
+  return { method, url, size, sha256: hash.digest('hex'), type, length, coding, album, upload: upload?.size ?? null }
 }
 
-const wanted = { method: 'POST', url: '/photos?album=1', size: file.length, sha256: sha256(file), type: 'image/jpeg', length: String(file.length) }
+const wanted = {
+  method: 'POST', url: '/photos?album=1', size: file.length, sha256: sha256(file), type: 'image/jpeg', length: String(file.length)
+}
 const photos = (app: FastifyInstance): unknown => {
   passThrough(app)
-  return app.post('/photos', { config: { resumable: true } }, async (request, reply) => reply.code(202).header('x-handler', 'ran').send(await seen(request)))
+  return app.post('/photos', { config: { resumable: true } }, async (request, reply) => {
+    return await reply.code(202).header('x-handler', 'ran').send(await seen(request))
+  })
 }
 
 for (const version of interopVersions) {
@@ -76,7 +87,8 @@ for (const version of interopVersions) {
     t.test('after a cut', async t => {
       if (version === undefined) return
       const client = await RawHttp.connect(server.port)
-      client.request('POST', '/photos?album=1', { ...creation(version, true, fields), 'content-length': file.length }, file.subarray(0, 150_000))
+      client.request('POST', '/photos?album=1', { ...creation(version, true, fields), 'content-length': file.length })
+      client.send(file.subarray(0, 150_000))
       const location = new URL((await client.next()).headers['location'] ?? '', server.url).href
       client.socket.end()
       await client.closed
@@ -92,8 +104,11 @@ for (const version of interopVersions) {
 
 t.test('requests without Upload-Complete, or with one of the wrong type, reach the handler untouched', async t => {
   const server = await resumableServer(t, { after: photos })
-  for (const headers of [{}, { 'upload-complete': 'true' }, { 'upload-complete': '1' }, { 'tus-resumable': '1.0.0', 'upload-complete': '?1' }]) {
-    const reply = await send(`${server.origin}/photos?album=1`, { method: 'POST', headers: { 'content-type': 'image/jpeg', ...headers }, body: file })
+  const url = `${server.origin}/photos?album=1`
+  for (const more of [
+    {}, { 'upload-complete': 'true' }, { 'upload-complete': '1' }, { 'tus-resumable': '1.0.0', 'upload-complete': '?1' }
+  ]) {
+    const reply = await send(url, { method: 'POST', headers: { 'content-type': 'image/jpeg', ...more }, body: file })
     t.equal(reply.status, 202)
     t.match(JSON.parse(reply.text), { ...wanted, upload: null })
     t.equal(reply.headers['upload-complete'], undefined)
@@ -128,7 +143,8 @@ t.test('the parsers of the host see the whole body: JSON, and a form of @fastify
     const begun = await send(server.origin + path, {
       method: 'POST', headers: creation(9, false, { 'content-type': type }), body: body.subarray(0, half)
     })
-    const last = await send(locationOf(server.url, begun), { method: 'PATCH', headers: appending(9, half, true), body: body.subarray(half) })
+    const location = locationOf(server.url, begun)
+    const last = await send(location, { method: 'PATCH', headers: appending(9, half, true), body: body.subarray(half) })
     t.strictSame(JSON.parse(last.text), answer, `${path} in two requests`)
     t.equal(last.status, 200)
   }
@@ -232,6 +248,12 @@ t.test('errors of the protocol on a route are worded by the protocol, and leave 
   for (let i = 0; i < 4; i++) client.send(`${(30_000).toString(16)}\r\n`).send(file.subarray(0, 30_000)).send('\r\n')
   client.send('0\r\n\r\n')
   t.equal((await client.reply()).status, 413)
+  client.request('POST', '/photos', { ...creation(9, true), 'content-length': 4 }, 'file')
+  t.equal((await client.reply()).status, 202)
+  client.request('POST', '/photos', { ...creation(9, false), 'content-length': 4 }, 'more')
+  const { headers } = await client.reply()
+  client.request('PATCH', headers['location'] ?? '', { ...appending(9, 4, true), 'content-length': 4 }, 'last')
+  t.equal((await client.reply()).status, 202)
   client.request('POST', '/photos', { 'content-length': 3, 'content-type': 'text/x' }, 'end')
   t.equal((await client.reply()).status, 202)
   client.socket.destroy()
@@ -254,6 +276,86 @@ t.test('a handler that answers past Fastify, or is not there any more, does not 
     const state = await send(`${server.url}/${id}`, { method: 'HEAD' })
     t.equal(state.headers['upload-complete'], '?1')
   }
+})
+
+t.test('over HTTP/2', async t => {
+  const app = Fastify({ http2: true })
+  t.teardown(() => app.close())
+  await app.register(chunkedUpload, { ...inMemory({ protocols: [resumableHttp()] }), prefix: '/files' })
+  app.addContentTypeParser('*', (_request, payload, done) => { done(null, payload) })
+  app.post('/photos', { config: { resumable: true } }, async ({ body, url, host, ip }) => {
+    const bytes = await bytesOf(body instanceof Readable ? body : Readable.from([]))
+    return { url, size: bytes.length, sha256: sha256(bytes), host, ip }
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const address = app.server.address()
+  const authority = `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
+  const session = http2.connect(`http://${authority}`)
+  t.teardown(() => { session.destroy() })
+  const request = async (method: string, path: string, headers: Fields, body: Buffer): Promise<[http2.IncomingHttpHeaders, string]> => {
+    const stream = session.request({ ':path': path, ':method': method, ...headers })
+    stream.end(body)
+    const [answer] = await once(stream, 'response')
+    return [answer, (await bytesOf(stream)).toString()]
+  }
+  const [whole, text] = await request('POST', '/photos', creation(9, true), file)
+  t.equal(whole['upload-complete'], '?1')
+  t.match(JSON.parse(text), { size: file.length, sha256: sha256(file), host: authority, ip: '127.0.0.1' })
+
+  const [begun] = await request('POST', '/photos', creation(9, false), file.subarray(0, 1000))
+  const [last, seenLast] = await request('PATCH', String(begun['location']), appending(9, 1000, true), file.subarray(1000))
+  t.equal(last['upload-complete'], '?1')
+  t.match(JSON.parse(seenLast), { url: '/photos', size: file.length, sha256: sha256(file), host: authority, ip: '127.0.0.1' })
+})
+
+t.test('a client that goes away while the handler works loses nothing: the reply is kept', async t => {
+  const { passed, open } = gate()
+  const running = gate()
+  let runs = 0
+  const server = await resumableServer(t, {
+    after: app => {
+      passThrough(app)
+      app.post('/slow', { config: { resumable: true } }, async (_request, reply) => {
+        runs++
+        running.open()
+        await passed
+        return await reply.code(203).send('worked')
+      })
+    }
+  })
+  const client = await RawHttp.connect(server.port)
+  client.request('POST', '/slow', { ...creation(9, true), 'content-length': 4 }, 'file')
+  const location = new URL((await client.next()).headers['location'] ?? '', server.url).href
+  await running.passed
+  client.reset()
+  await client.closed
+  const completed = new Promise<void>(resolve => { server.app.chunkedUpload.events.once('complete', () => { resolve() }) })
+  open()
+  await completed
+  const again = await send(location, { method: 'PATCH', headers: appending(9, 4, true) })
+  t.equal(again.status, 203)
+  t.equal(again.text, 'worked')
+  t.equal(runs, 1)
+})
+
+t.test('a handler that never answers does not keep the server from stopping once its client is gone', async t => {
+  const running = gate()
+  const server = await resumableServer(t, {
+    after: app => {
+      passThrough(app)
+      app.post('/stuck', { config: { resumable: true } }, async () => {
+        running.open()
+        return await new Promise(() => {})
+      })
+    }
+  })
+  const client = await RawHttp.connect(server.port)
+  client.request('POST', '/stuck', { ...creation(9, true), 'content-length': 4 }, 'file')
+  await running.passed
+  client.reset()
+  await client.closed
+  await server.app.close()
+  t.pass('it stops')
 })
 
 t.test('with several mounts a route names the one that keeps its uploads', async t => {

@@ -139,7 +139,10 @@ for (const version of interopVersions) {
         t.equal(completenessIn(version, reply), saysMore(version))
         t.equal(reply.headers['content-type'], 'application/problem+json')
         t.match(JSON.parse(reply.text), {
-          ...hasMismatch(version) && { type: `${TYPES}mismatching-upload-offset` }, 'expected-offset': 500, 'provided-offset': offset, status: 409
+          ...hasMismatch(version) && { type: `${TYPES}mismatching-upload-offset` },
+          'expected-offset': 500,
+          'provided-offset': offset,
+          status: 409
         })
       }
     })

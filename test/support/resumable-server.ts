@@ -32,7 +32,8 @@ export interface ServerSetting {
 export async function resumableServer (t: Parameters<typeof hostOf>[0], setting: ServerSetting = {}): Promise<ResumableServer> {
   const { app, log, listen } = await hostOf(t, async app => {
     await setting.before?.(app)
-    await app.register(chunkedUpload, { ...inMemory({ protocols: [resumableHttp(setting.protocol)], ...setting.plugin }), prefix: '/files' })
+    const options = inMemory({ protocols: [resumableHttp(setting.protocol)], ...setting.plugin })
+    await app.register(chunkedUpload, { ...options, prefix: '/files' })
     await setting.after?.(app)
   }, setting.server)
   const { port, url: origin } = await listen()
