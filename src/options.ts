@@ -34,7 +34,8 @@ export interface ChunkedUploadOptions {
   readonly protocols?: readonly Protocol[]
 
   /**
-   * Root of everything that the default storage and the default metadata keep.
+   * Root of everything that the default storage, metadata and locks keep. Several registrations, apps and processes of one machine may use
+   * the same one.
    * @default '.', the working directory
    */
   readonly directory?: string
@@ -59,7 +60,11 @@ export interface ChunkedUploadOptions {
    * @default fileMetadata() in `.chunked_uploads` below `directory`; memoryMetadata() with a storage of your own
    */
   readonly metadata?: Metadata
-  /** How requests exclude each other. Servers that share uploads must share locks. @default memoryLocks() */
+  /**
+   * How requests exclude each other. Servers that share uploads must share locks.
+   * @default fileLocks() in `.chunked_uploads/locks` below `directory`, for all processes of one machine; memoryLocks(), for one
+   * process, with a storage or metadata of your own
+   */
   readonly locks?: Locks
 
   /** Age at which an unfinished upload expires; null for never. drf: EXPIRATION_DELTA. @default '1d' */
@@ -94,8 +99,8 @@ export interface ChunkedUploadOptions {
   /** Before an upload is made: may throw to refuse, may return what to store instead. */
   readonly onCreate?: (draft: UploadDraft, context: HookContext) => MaybePromise<UploadDraft | undefined | void>
   /**
-   * The file is whole and at its place: may throw to refuse, may word the reply. drf: on_completion, get_response_data. Runs once an upload;
-   * after a crash of the server within it, the client's retry runs it again.
+   * The file is whole and at its place: may throw to refuse, may word the reply. drf: on_completion, get_response_data. Runs once an
+   * upload; after a crash of the server within it, the client's retry runs it again.
    */
   readonly onComplete?: (upload: Upload, context: HookContext) => MaybePromise<CompletionReply | undefined | void>
   /** Before an upload is removed by request: may throw to refuse. */

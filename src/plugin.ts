@@ -7,6 +7,7 @@ import { InvalidOption, NameTaken, TypeNotAllowed } from './errors.js'
 import { HostUploads } from './host-uploads.js'
 import { streamScope } from './http/stream-scope.js'
 import { OpenBodies } from './http/unread-body.js'
+import { fileLocks } from './locks/file.js'
 import { memoryLocks } from './locks/memory.js'
 import { fileMetadata } from './metadata/file.js'
 import { memoryMetadata } from './metadata/memory.js'
@@ -118,20 +119,21 @@ const HOST: Caller = { protocol: null, user: null, restricted: false, maxBytes: 
 
 function makeAdapters (options: ChunkedUploadOptions): Required<Pick<ChunkedUploadOptions, 'storage' | 'metadata' | 'locks'>> {
   const { directory = '.', durability, path, completeExt, incompleteExt } = options
+  const durable = durability === undefined ? {} : { durability }
+  const records = join(directory, '.chunked_uploads')
   try {
-    const own = options.storage === undefined
     return {
       storage: options.storage ?? diskStorage({
         directory,
+        ...durable,
         ...path !== undefined && { path },
         ...completeExt !== undefined && { completeExt },
-        ...incompleteExt !== undefined && { incompleteExt },
-        ...durability !== undefined && { durability }
+        ...incompleteExt !== undefined && { incompleteExt }
       }),
-      metadata: options.metadata ?? (own
-        ? fileMetadata({ directory: join(directory, '.chunked_uploads'), ...durability !== undefined && { durability } })
-        : memoryMetadata()),
-      locks: options.locks ?? memoryLocks()
+      metadata: options.metadata ?? (options.storage === undefined ? fileMetadata({ directory: records, ...durable }) : memoryMetadata()),
+      locks: options.locks ?? (options.storage === undefined && options.metadata === undefined
+        ? fileLocks({ directory: join(records, 'locks') })
+        : memoryLocks())
     }
   } catch (error) {
     throw new InvalidOption('path', `cannot be used: ${error instanceof Error ? error.message : String(error)}`)
@@ -144,7 +146,8 @@ function hooksOf (options: ChunkedUploadOptions, request: FastifyRequest, reply:
   return {
     ...(onCreate !== undefined || allowedTypes !== undefined) && {
       onCreate: async (draft: UploadDraft) => {
-        if (draft.partial !== true && !await isAllowed(allowedTypes, draft.contentType, request)) throw new TypeNotAllowed(draft.contentType ?? '')
+        const { contentType, partial } = draft
+        if (partial !== true && !await isAllowed(allowedTypes, contentType, request)) throw new TypeNotAllowed(contentType ?? '')
         return await onCreate?.(draft, context) ?? draft
       }
     },

@@ -97,7 +97,8 @@ const right: ReadonlyArray<Partial<ChunkedUploadOptions>> = [
   { path: 'x/%Y', completeExt: '.ok', incompleteExt: '.tmp', durability: 'disk', directory: 'd' }
 ]
 for (const options of right) {
-  t.test(`options ${JSON.stringify(options, (_key, value) => typeof value === 'function' ? 'function' : value).slice(0, 90)} are fine`, async t => {
+  const title = JSON.stringify(options, (_key, value) => typeof value === 'function' ? 'function' : value).slice(0, 90)
+  t.test(`options ${title} are fine`, async t => {
     checkOptions(options)
     t.pass()
   })
@@ -110,13 +111,14 @@ t.test('undefined stands for the default of every option', async t => {
 
 t.test('options of the default storage are refused beside another storage', async t => {
   for (const name of ['path', 'completeExt', 'incompleteExt'] as const) {
-    t.throws(() => { checkOptions({ storage: memoryStorage(), [name]: '.x' }) }, { message: `option "${name}" belongs to the default storage` })
+    t.throws(() => { checkOptions({ storage: memoryStorage(), [name]: '.x' }) }, { message: `"${name}" belongs to the default storage` })
   }
 })
 
 t.test('durations are milliseconds or have a unit', async t => {
   const cases = [
-    [5, 5], ['5ms', 5], ['90s', 90_000], ['15m', 900_000], ['12h', 43_200_000], ['1d', 86_400_000], ['1w', 604_800_000], ['0.5s', 500], [1.4, 1]
+    [5, 5], ['5ms', 5], ['90s', 90_000], ['15m', 900_000], ['12h', 43_200_000], ['1d', 86_400_000], ['1w', 604_800_000], ['0.5s', 500],
+    [1.4, 1]
   ] as const
   for (const [given, ms] of cases) t.equal(milliseconds('x', given), ms, String(given))
 })

@@ -49,8 +49,8 @@ t.test('a registration', async t => {
   })
 
   t.test('lets the host take slashes as they come', async t => {
-    for (const server of [{ routerOptions: { ignoreTrailingSlash: true } }, { routerOptions: { ignoreDuplicateSlashes: true, caseSensitive: false } }]) {
-      const { app } = await plainHost(t, {}, server)
+    for (const routerOptions of [{ ignoreTrailingSlash: true }, { ignoreDuplicateSlashes: true, caseSensitive: false }]) {
+      const { app } = await plainHost(t, {}, { routerOptions })
       for (const url of ['/u', '/u/']) t.equal((await app.inject({ method: 'POST', url })).statusCode, 200)
     }
   })
@@ -271,7 +271,8 @@ t.test('the sweeper', async t => {
   t.test('can be switched off', async t => {
     const { app } = await plainHost(t, { sweepInterval: false, expirationDelta: 1 })
     const { id } = (await app.inject({ method: 'POST', url: '/u' })).json()
-    await until(async () => (await app.chunkedUpload.get(id))?.expiresAt !== undefined && Date.now() > ((await app.chunkedUpload.get(id))?.expiresAt ?? 0))
+    const expiresAt = (await app.chunkedUpload.get(id))?.expiresAt ?? Infinity
+    await until(() => Date.now() > expiresAt)
     t.ok(await app.chunkedUpload.get(id))
     t.strictSame(await app.chunkedUpload.deleteExpired(), { files: 1, records: 1 })
   })
@@ -298,10 +299,12 @@ t.test('a process that only registers the plugin ends by itself', async t => {
     const app = Fastify()
     await app.register(chunkedUpload, { directory: ${JSON.stringify(t.testdir())} })
     await app.ready()
-    const reply = await app.inject({ method: 'PUT', url: '/', headers: { 'content-range': 'bytes 0-2/9', 'content-type': 'application/octet-stream' }, payload: Buffer.from('abc') })
+    const headers = { 'content-range': 'bytes 0-2/9', 'content-type': 'application/octet-stream' }
+    const reply = await app.inject({ method: 'PUT', url: '/', headers, payload: Buffer.from('abc') })
     console.log('ready', reply.statusCode)
   `
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import=./scripts/run-typescript.mjs', '--input-type=module', '-e', script], {
+  const arguments_ = ['--import=./scripts/run-typescript.mjs', '--input-type=module', '-e', script]
+  const { stdout } = await promisify(execFile)(process.execPath, arguments_, {
     cwd: root, timeout: 60_000, env: { ...process.env, NODE_OPTIONS: '' }
   })
   t.match(stdout, /^ready 20[01]\n$/)

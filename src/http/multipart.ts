@@ -69,7 +69,9 @@ export async function * readParts (
     file = stream
     // The parser has an error of its own for the reader of a file that breaks off. It gets ours, which has a code and a status.
     const emit = stream.emit.bind(stream)
-    stream.emit = (event: string | symbol, ...values: unknown[]) => (event !== 'error' || values[0] === end?.error) && emit(event, ...values)
+    stream.emit = (event: string | symbol, ...values: unknown[]) => {
+      return (event !== 'error' || values[0] === end?.error) && emit(event, ...values)
+    }
     stream.on('error', () => {})
     // The parser waits for the end of a stream that nobody can read any more.
     stream.once('close', () => { if (!stream.readableEnded) finish(new BodyCut()) })

@@ -115,8 +115,8 @@ export class Member {
       },
       drop: () => {}
     }
+    // Not unref'ed, unlike the sockets: a process that does nothing but wait for its turn must not end before.
     const timer = setTimeout(leave, request.timeout > 0 ? Math.min(request.timeout, LONGEST_DELAY) : ANSWER_PATIENCE)
-    timer.unref()
     request.signal?.addEventListener('abort', leave, { once: true })
     return asked
   }

@@ -19,7 +19,7 @@ t.setTimeout(60_000)
 for (const forceCloseConnections of [undefined, true, false, 'idle'] as const) {
   const server = forceCloseConnections === undefined ? {} : { forceCloseConnections }
   for (const [kind, type, head] of [['raw', octets, ''], ['multipart', form, formHead]] as const) {
-    t.test(`closing with a ${kind} upload in flight saves what came and closes its connection (forceCloseConnections: ${forceCloseConnections})`, async t => {
+    t.test(`closing amid a ${kind} upload saves what came, and closes (forceCloseConnections ${forceCloseConnections})`, async t => {
       const metadata = memoryMetadata()
       const written: number[] = []
       const { app, log, listen } = await plainHost(t, { metadata, storage: counted(written) }, server)
@@ -28,7 +28,8 @@ for (const forceCloseConnections of [undefined, true, false, 'idle'] as const) {
       const http = await RawHttp.connect(port)
       const idle = await RawHttp.connect(port)
       t.equal((await idle.request('GET', '/u', { connection: 'keep-alive' }).reply()).status, 200)
-      http.request('PATCH', `/u/${id}`, { connection: 'keep-alive', 'content-type': type, 'content-length': 1_000_000 }, head + 'x'.repeat(100_000))
+      http.request('PATCH', `/u/${id}`, { connection: 'keep-alive', 'content-type': type, 'content-length': 1_000_000 })
+      http.send(head + 'x'.repeat(100_000))
       await until(() => written.at(-1) === 100_000)
       const reply = http.reply().catch(() => undefined)
       await app.close()

@@ -20,34 +20,88 @@ interface Case {
 }
 
 const forms: readonly Case[] = [
-  { title: 'fields and files', body: field('a', '1') + file('f', 'n.bin', 'xyz') + field('b', '2') + end, status: 200, found: [['a', '1'], ['f', { filename: 'n.bin', contentType: 'a/b', bytes: 3 }], ['b', '2']] },
-  { title: 'several files', body: file('f', 'a', '1') + file('f', 'b', '22') + end, status: 200, found: [['f', { filename: 'a', bytes: 1 }], ['f', { filename: 'b', bytes: 2 }]] },
+  {
+    title: 'fields and files',
+    body: field('a', '1') + file('f', 'n.bin', 'xyz') + field('b', '2') + end,
+    status: 200,
+    found: [['a', '1'], ['f', { filename: 'n.bin', contentType: 'a/b', bytes: 3 }], ['b', '2']]
+  },
+  {
+    title: 'several files',
+    body: file('f', 'a', '1') + file('f', 'b', '22') + end,
+    status: 200,
+    found: [['f', { filename: 'a', bytes: 1 }], ['f', { filename: 'b', bytes: 2 }]]
+  },
   { title: 'an empty file', body: file('f', 'a', '') + end, status: 200, found: [['f', { filename: 'a', bytes: 0 }]] },
   { title: 'a file without a name', body: file('f', '', 'x') + end, status: 200, found: [['f', { filename: '', bytes: 1 }]] },
-  { title: 'names in UTF-8', body: field('größe', '✓') + file('f', 'Übung 文.bin', 'x') + end, status: 200, found: [['größe', '✓'], ['f', { filename: 'Übung 文.bin' }]] },
-  { title: 'a name as RFC 5987 has it', body: '--x\r\nContent-Disposition: form-data; name="f"; filename*=UTF-8\'\'%C3%9C.bin\r\n\r\nx\r\n' + end, status: 200 },
+  {
+    title: 'names in UTF-8',
+    body: field('größe', '✓') + file('f', 'Übung 文.bin', 'x') + end,
+    status: 200,
+    found: [['größe', '✓'], ['f', { filename: 'Übung 文.bin' }]]
+  },
+  {
+    title: 'a name as RFC 5987 has it',
+    body: '--x\r\nContent-Disposition: form-data; name="f"; filename*=UTF-8\'\'%C3%9C.bin\r\n\r\nx\r\n' + end,
+    status: 200
+  },
   { title: 'a name with a path', body: file('f', '../../etc/passwd', 'x') + end, status: 200, found: [['f', { filename: 'passwd' }]] },
-  { title: 'a name with a path of Windows', body: file('f', 'C:\\a\\b.txt', 'x') + end, status: 200, found: [['f', { filename: 'b.txt' }]] },
-  { title: 'names of Object.prototype', body: field('__proto__', '1') + field('constructor', '2') + end, status: 200, found: [['__proto__', '1'], ['constructor', '2']] },
+  {
+    title: 'a name with a path of Windows',
+    body: file('f', 'C:\\a\\b.txt', 'x') + end,
+    status: 200,
+    found: [['f', { filename: 'b.txt' }]]
+  },
+  {
+    title: 'names of Object.prototype',
+    body: field('__proto__', '1') + field('constructor', '2') + end,
+    status: 200,
+    found: [['__proto__', '1'], ['constructor', '2']]
+  },
   { title: 'a preamble and an epilogue', body: 'hello\r\n' + field('a', '1') + end + 'bye', status: 200, found: [['a', '1']] },
   { title: 'nothing but the end', body: '--x--\r\n', status: 200, found: [] },
   { title: 'no boundary in the header', type: 'multipart/form-data', body: field('a', '1') + end, status: 400, says: /Boundary not found/ },
-  { title: 'another boundary than the header says', body: field('a', '1').replaceAll('--x', '--y') + '--y--', status: 400, says: /Unexpected end/ },
+  {
+    title: 'another boundary than the header says',
+    body: field('a', '1').replaceAll('--x', '--y') + '--y--',
+    status: 400,
+    says: /Unexpected end/
+  },
   { title: 'an empty body', body: '', status: 400, says: /Unexpected end/ },
   { title: 'no final boundary behind a field', body: field('a', '1'), status: 400, says: /Unexpected end/ },
   { title: 'no final boundary behind a file', body: file('f', 'a', 'xyz'), status: 400, says: /Unexpected end|ended early/ },
   { title: 'an end in the midst of a header', body: '--x\r\nContent-Dispo', status: 400, says: /Unexpected end/ },
   { title: 'a part without a name', body: '--x\r\nContent-Disposition: form-data\r\n\r\nv\r\n' + end, status: 400, says: /no name/ },
-  { title: 'a file without a field name', body: '--x\r\nContent-Disposition: form-data; filename="a"\r\n\r\nv\r\n' + end, status: 400, says: /no name/ },
+  {
+    title: 'a file without a field name',
+    body: '--x\r\nContent-Disposition: form-data; filename="a"\r\n\r\nv\r\n' + end,
+    status: 400,
+    says: /no name/
+  },
   { title: 'a part without headers', body: '--x\r\n\r\nv\r\n' + field('a', '1') + end, status: 200, found: [['a', '1']] },
-  { title: 'a part header of 1 MB', body: `--x\r\nX-Pad: ${'p'.repeat(1_000_000)}\r\nContent-Disposition: form-data; name="a"\r\n\r\nv\r\n` + field('b', '2') + end, status: 200, found: [['b', '2']] },
+  {
+    title: 'a part header of 1 MB',
+    body: `--x\r\nX-Pad: ${'p'.repeat(1_000_000)}\r\nContent-Disposition: form-data; name="a"\r\n\r\nv\r\n` + field('b', '2') + end,
+    status: 200,
+    found: [['b', '2']]
+  },
   { title: '10 000 fields', body: field('a', '1').repeat(10_000) + end, status: 413, says: /at most 100 fields/ },
   { title: '10 000 files', body: file('f', 'a', '1').repeat(10_000) + end, status: 413, says: /at most 200 parts/ },
   { title: 'a field of 10 MB', body: field('a', 'v'.repeat(10_000_000)) + end, status: 413, says: /may have 65536 bytes/ },
   { title: 'a field name of 100 kB', body: field('n'.repeat(100_000), '1') + end, status: 413, says: /name of a part/ },
-  { title: 'bare line breaks in a name', body: '--x\r\nContent-Disposition: form-data; name="a\nb"\r\n\r\nv\r\n' + end, status: 200, found: [] },
+  {
+    title: 'bare line breaks in a name',
+    body: '--x\r\nContent-Disposition: form-data; name="a\nb"\r\n\r\nv\r\n' + end,
+    status: 200,
+    found: []
+  },
   { title: 'a NUL in a name', body: field('a\0b', '1') + end, status: 200, found: [['a\0b', '1']] },
-  { title: 'bytes that are no text', body: Buffer.from([0x80, 0xff, 0, 1]).toString('latin1').repeat(1000), status: 400, says: /Unexpected end/ }
+  {
+    title: 'bytes that are no text',
+    body: Buffer.from([0x80, 0xff, 0, 1]).toString('latin1').repeat(1000),
+    status: 400,
+    says: /Unexpected end/
+  }
 ]
 
 for (const { title, body, status, found, says, type: given = type } of forms) {

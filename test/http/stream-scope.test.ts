@@ -1,4 +1,4 @@
-import { createGzip, createGunzip, gzipSync } from 'node:zlib'
+import { createGunzip, gzipSync } from 'node:zlib'
 import t from 'tap'
 import { chunkedUpload } from '../../src/plugin.js'
 import { until } from '../support/engine.js'
@@ -7,7 +7,9 @@ import { RawHttp } from '../support/raw-http.js'
 
 const octets = 'application/octet-stream'
 
-const types: ReadonlyArray<readonly [title: string, headers: Record<string, string | number>, body: string, status: number, found?: unknown]> = [
+type Headers = Readonly<Record<string, string | number>>
+
+const types: ReadonlyArray<readonly [title: string, headers: Headers, body: string, status: number, found?: unknown]> = [
   ['octets', { 'content-type': octets, 'content-length': 3 }, 'abc', 200, { bytes: 3, hasBody: true, contentLength: 3 }],
   ['JSON, unparsed', { 'content-type': 'application/json', 'content-length': 3 }, '{"a', 200, { bytes: 3, hasBody: true }],
   ['text', { 'content-type': 'text/plain', 'content-length': 3 }, 'abc', 200, { bytes: 3 }],
@@ -56,15 +58,15 @@ for (const url of ['/u/body', '/u/refuse?read=all']) {
 }
 
 t.test('what preParsing hooks of the host make of a body is what arrives', async t => {
-  const inflating = (broken: boolean) => hostOf(t, async app => {
+  const inflating = () => hostOf(t, async app => {
     app.addHook('preParsing', async (request, _reply, payload) => {
-      return request.headers['content-encoding'] === 'gzip' ? payload.pipe(broken ? createGzip() : createGunzip()) : payload
+      return request.headers['content-encoding'] === 'gzip' ? payload.pipe(createGunzip()) : payload
     })
     await app.register(chunkedUpload, inMemory())
   })
 
   t.test('its length is not taken for that of the body', async t => {
-    const { app } = await inflating(false)
+    const { app } = await inflating()
     const payload = gzipSync(Buffer.alloc(1_000_000))
     const headers = { 'content-type': octets, 'content-encoding': 'gzip' }
     t.match((await app.inject({ method: 'PUT', url: '/u/body', headers, payload })).json(), { bytes: 1_000_000, contentLength: null })
@@ -73,22 +75,24 @@ t.test('what preParsing hooks of the host make of a body is what arrives', async
   })
 
   t.test('and one that cannot be decoded is the client\'s fault', async t => {
-    const { app, listen, log } = await inflating(false)
+    const { app, listen, log } = await inflating()
     const http = await RawHttp.connect((await listen()).port)
     t.teardown(() => { http.socket.destroy() })
     const { id } = (await app.inject({ method: 'POST', url: '/u' })).json()
-    http.request('PATCH', `/u/${id}`, { 'content-type': octets, 'content-encoding': 'gzip', 'content-length': 100_000 }, 'x'.repeat(100_000))
+    const headers = { 'content-type': octets, 'content-encoding': 'gzip', 'content-length': 100_000 }
+    http.request('PATCH', `/u/${id}`, headers, 'x'.repeat(100_000))
     t.equal((await http.reply()).status, 400)
     t.equal((await http.request('GET', '/u').reply()).status, 200)
     t.strictSame(faults(log), [])
   })
 
   t.test('a connection that breaks ends it', async t => {
-    const { app, listen } = await inflating(false)
+    const { app, listen } = await inflating()
     const http = await RawHttp.connect((await listen()).port)
     const { id } = (await app.inject({ method: 'POST', url: '/u' })).json()
     const payload = gzipSync(Buffer.alloc(1_000_000))
-    http.request('PATCH', `/u/${id}`, { 'content-type': octets, 'content-encoding': 'gzip', 'content-length': 10_000 }, payload.subarray(0, 500))
+    const headers = { 'content-type': octets, 'content-encoding': 'gzip', 'content-length': 10_000 }
+    http.request('PATCH', `/u/${id}`, headers, payload.subarray(0, 500))
     await new Promise(resolve => { setTimeout(resolve, 50) })
     http.reset()
     await until(async () => (await app.inject(`/u/${id}`)).json().offset > 0)
@@ -96,12 +100,13 @@ t.test('what preParsing hooks of the host make of a body is what arrives', async
   })
 
   t.test('a rest that nobody reads is dropped undecoded', async t => {
-    const { listen } = await inflating(false)
+    const { listen } = await inflating()
     const http = await RawHttp.connect((await listen()).port)
     t.teardown(() => { http.socket.destroy() })
     const payload = gzipSync(Buffer.alloc(50_000_000))
     for (const read of ['nothing', 'some']) {
-      http.request('PUT', `/u/refuse?read=${read}`, { 'content-type': octets, 'content-encoding': 'gzip', 'content-length': payload.length }, payload)
+      const headers = { 'content-type': octets, 'content-encoding': 'gzip', 'content-length': payload.length }
+      http.request('PUT', `/u/refuse?read=${read}`, headers, payload)
       t.equal((await http.reply()).status, 418)
     }
     t.equal((await http.request('GET', '/u').reply()).status, 200)
