@@ -47,7 +47,16 @@ const NOT_KEPT = /^(?:connection|keep-alive|transfer-encoding|content-length|dat
 /**
  * Makes routes of the host resumable that say `config: { resumable: true }`. A request with Upload-Complete becomes an upload, after the
  * route's `onRequest` hooks have let it pass; when it is whole, the request goes on through all the host's hooks, parsers and the handler
- * as if it had come in one piece, be it that first request or a later one to the upload's URL.
+ * as if it had come in one piece, be it that first request or a later one to the upload's URL. What to know:
+ *
+ * - Only routes declared after `await app.register(chunkedUpload, …)` are seen. Authentication belongs into `onRequest`: later hooks run
+ *   when the file is stored already.
+ * - When a PATCH brings the last bytes, the route runs once more from `onRequest` on, with the method, URL and representation fields of the
+ *   creation, and all other fields (credentials too, which are not stored) of that PATCH.
+ * - The handler runs under the upload's lock, so that it must not remove the upload itself; an `onResponse` hook may. A reply of success
+ *   completes the upload and is kept, without its body when that is a stream or large. After another one, or a crash, the client may
+ *   repeat its last request, and the handler runs again.
+ * - `bodyLimit` and the parsers of the route judge the whole file, as with any request; a media type without a parser is 415.
  */
 export class ResumableRoutes implements Dispatch {
   readonly #mount: ResumableMount
