@@ -41,7 +41,11 @@ export interface TusOptions {
   readonly terminateFinished?: boolean
   /** Keeps the record of a terminated upload, so that later requests hear 410 instead of 404. @default false */
   readonly keepRecords?: boolean
-  /** Removes partial uploads once they are part of a file, unless another unfinished file needs them. @default false */
+  /**
+   * Removes partial uploads once they are part of a file, unless another unfinished file needs them. Otherwise complete ones stay, for
+   * other files to use, until somebody removes them.
+   * @default false
+   */
   readonly deletePartials?: boolean
   /**
    * ms that a request waits for a concatenation. After it the concatenation goes on, and the answer is 201 without Upload-Offset, or 503
