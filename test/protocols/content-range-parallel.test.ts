@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { mismatch } from '../support/content-range.js'
 import { type Answer, type FormMessage, type TestServer, chunkForm, field, json, startServer } from '../support/server.js'
 
-const CHUNK = 4 * 1024 * 1024
+const CHUNK = 2 * 1024 * 1024
 const ROUNDS = 12
 
 /** Four identical requests for each chunk, spread over the servers: one is taken, three hear where to go on. */
