@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods, RouteHandlerMethod, RouteOptions } from 'fastify'
 import { METHOD_OVERRIDE, UNKNOWN_METHOD, routeByMethodOverride } from './method-override.js'
 
@@ -66,8 +67,9 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
     }
   }
   const errorHandler: RouteOptions['errorHandler'] = (error, request, reply) => {
-    const worded = error instanceof Error ? wordError?.(error, request) : undefined
-    if (worded === undefined) reply.send(error)
+    const worded = isError(error) ? wordError?.(error, request) : undefined
+    // Anything else than an error would be sent as if all were well.
+    if (worded === undefined) reply.send(isError(error) ? error : new Error('thrown, but no error', { cause: error }))
     else {
       if (worded.statusCode >= 500) request.log[error.cause === undefined ? 'info' : 'error']({ err: error }, error.message)
       reply.code(worded.statusCode).headers(worded.headers ?? {}).send(worded.body)
@@ -117,6 +119,11 @@ function formsOf (scope: FastifyInstance, url: string): readonly RouteForm[] {
   const { ignoreTrailingSlash, routerOptions } = scope.initialConfig
   const lenient = ignoreTrailingSlash === true || routerOptions?.ignoreTrailingSlash === true
   return [{ url, prefixTrailingSlash: 'slash' }, ...lenient ? [] : [slashless]]
+}
+
+/** Errors of other realms count too: some test runners have their own. */
+function isError (thrown: unknown): thrown is Error {
+  return thrown instanceof Error || types.isNativeError(thrown)
 }
 
 function drfMethodNotAllowed (request: FastifyRequest, reply: FastifyReply): unknown {

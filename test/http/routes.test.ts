@@ -1,25 +1,32 @@
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { StorageTrouble, UploadBusy } from '../../src/errors.js'
 import { declareRoutes, type RouteSetting } from '../../src/http/routes.js'
 import type { Protocol } from '../../src/protocols/contract.js'
 import { type Host, plainHost } from '../support/host.js'
 
-/** A protocol of two routes; the second one throws what the test says. */
-function protocolOf (setting: RouteSetting, fault: unknown = new Error('unexpected')): Protocol {
+interface Fault {
+  readonly thrown: unknown
+}
+
+/** A protocol of three routes; the second one throws what the test says. */
+function protocolOf (setting: RouteSetting, { thrown }: Fault): Protocol {
   return {
     name: 'two',
     prefix: '',
     register (scope) {
       declareRoutes(scope, [
         { name: 'collection', method: ['GET', 'HEAD'], url: '/', handler: async () => ({ all: [] }) },
-        { name: 'fault', method: 'PUT', url: '/fault/', handler: async () => { throw fault } },
+        { name: 'fault', method: 'PUT', url: '/fault/', handler: async () => { throw thrown } },
         { name: 'exact', method: 'PUT', url: '/exact', handler: async () => ({}) }
       ], setting)
     }
   }
 }
 
-async function hostOf (t: Parameters<typeof plainHost>[0], setting: RouteSetting = {}, fault?: unknown): Promise<Host> {
+async function hostOf (
+  t: Parameters<typeof plainHost>[0], setting: RouteSetting = {}, fault: Fault = { thrown: new Error('unexpected') }
+): Promise<Host> {
   return await plainHost(t, { protocols: [protocolOf(setting, fault)] })
 }
 
@@ -65,7 +72,7 @@ t.test('a worded error keeps its headers, and is in the log as it deserves', asy
     [new UploadBusy(), 'FST_CHUNKED_UPLOAD_BUSY', 30]
   ] as const
   for (const [fault, code, level] of cases) {
-    const { app, log } = await hostOf(t, word, fault)
+    const { app, log } = await hostOf(t, word, { thrown: fault })
     const reply = await app.inject({ method: 'PUT', url: '/u/fault' })
     t.equal(reply.statusCode, 503)
     t.equal(reply.headers['retry-after'], '7')
@@ -74,7 +81,17 @@ t.test('a worded error keeps its headers, and is in the log as it deserves', asy
   }
 })
 
-t.test('what is thrown and is no error is left to Fastify', async t => {
-  const { app } = await hostOf(t, { wordError: () => ({ statusCode: 400, body: {} }) }, 'a text')
-  t.equal((await app.inject({ method: 'PUT', url: '/u/fault' })).statusCode, 500)
+t.test('what is thrown and is no error is a fault of the server all the same', async t => {
+  for (const thrown of ['a text', undefined, { statusCode: 200 }]) {
+    const { app } = await hostOf(t, { wordError: () => ({ statusCode: 400, body: {} }) }, { thrown })
+    t.equal((await app.inject({ method: 'PUT', url: '/u/fault' })).statusCode, 500)
+  }
+})
+
+t.test('an error of another realm is one', async t => {
+  const thrown: unknown = runInNewContext('new Error("far")')
+  const { app } = await hostOf(t, { wordError: error => ({ statusCode: 400, body: error.message }) }, { thrown })
+  const reply = await app.inject({ method: 'PUT', url: '/u/fault' })
+  t.equal(reply.statusCode, 400)
+  t.equal(reply.body, 'far')
 })
