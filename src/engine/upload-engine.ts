@@ -312,6 +312,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return await this.#turns.queue(`creates.${user}`, async () => {
       const now = Date.now()
       let open = 0
+      if (max === 0) throw new TooManyUploads(max)
       for await (const upload of this.everyUpload({ status: 'uploading', user: caller.user })) {
         if (!isExpired(upload, now) && !isInner(upload) && ++open >= max) throw new TooManyUploads(max)
       }
