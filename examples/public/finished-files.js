@@ -1,4 +1,5 @@
 import { formatDate, formatSize } from './format.js'
+import { protocols } from './protocols.js'
 import { request } from './request.js'
 
 /** The list of finished files: download, checksum, delete. */
@@ -21,16 +22,17 @@ export class FinishedFiles {
     this.#known = new Set(files.map(({ id }) => id))
   }
 
-  #row ({ id, filename, size, completedAt, checksum }) {
+  #row ({ id, protocol, filename, size, time, checksum, href }) {
     const row = this.#template.content.firstElementChild.cloneNode(true)
     const part = selector => row.querySelector(selector)
     part('.name').textContent = filename
     part('.size').textContent = formatSize(size)
-    part('time').textContent = formatDate(completedAt)
-    part('time').dateTime = new Date(completedAt).toISOString()
+    part('time').textContent = formatDate(time)
+    part('time').dateTime = new Date(time).toISOString()
+    part('.protocol').textContent = protocols.find(({ name }) => name === protocol)?.title ?? protocol
     if (checksum) part('.checksum').textContent = `${checksum.algorithm} ${checksum.value}`
     else part('.checksum').remove()
-    part('.download').href = `/files/${encodeURIComponent(id)}`
+    part('.download').href = href
     part('.download').setAttribute('aria-label', `Download ${filename}`)
     part('.delete').setAttribute('aria-label', `Delete ${filename}`)
     part('.delete').addEventListener('click', () => this.#delete(id, filename))

@@ -26,3 +26,9 @@ const dates = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyl
 export function formatDate (time) {
   return dates.format(time)
 }
+
+/** RFC 5987, section 3.2.1: percent-encoded UTF-8, and `encodeURIComponent` leaves four characters too many. */
+export function encodeExtended (text) {
+  const whole = text.replace(/\p{Surrogate}/gu, '\ufffd')
+  return encodeURIComponent(whole).replace(/['()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+}

@@ -1,6 +1,6 @@
 import { chosenFiles, droppedFiles, reopen } from './file-access.js'
 import { FinishedFiles } from './finished-files.js'
-import { ContentRange } from './protocols/content-range.js'
+import { protocols } from './protocols.js'
 import { Slots } from './slots.js'
 import { fingerprint, Store } from './store.js'
 import { Upload } from './upload.js'
@@ -10,7 +10,7 @@ const AT_ONCE = 3
 
 const byId = id => document.getElementById(id)
 const store = new Store()
-const engine = { protocol: new ContentRange('/uploads/'), store, slots: new Slots(AT_ONCE) }
+const slots = new Slots(AT_ONCE)
 const finished = new FinishedFiles(byId('files'), byId('file-template'))
 /** By fingerprint, in the order of the list. */
 const uploads = new Map()
@@ -41,12 +41,17 @@ function list (upload) {
   })
 }
 
+/** The protocol of this name; the first one where there is none. */
+function protocolOf (name) {
+  return protocols.find(protocol => protocol.name === name) ?? protocols[0]
+}
+
 /** Files from a drop or a picker: new ones start, those that were interrupted go on. */
 function add (files) {
   for (const { file, handle } of files) {
     let upload = uploads.get(fingerprint(file))
     if (upload === undefined) {
-      upload = new Upload(file, engine)
+      upload = new Upload(file, { protocol: protocolOf(byId('protocol').value), store, slots })
       list(upload)
     }
     if (upload.file === null) upload.attach(file, handle)
@@ -87,7 +92,7 @@ async function showFinished () {
 
 async function showInterrupted () {
   for (const entry of await store.all()) {
-    const upload = new Upload(entry, engine)
+    const upload = new Upload(entry, { protocol: protocolOf(entry.protocol), store, slots })
     if (await upload.check() || uploads.has(upload.key)) continue
     list(upload)
     if (upload.handle === null || upload.paused) continue
@@ -95,6 +100,20 @@ async function showInterrupted () {
     if (file !== null && fingerprint(file) === upload.key) add([{ file, handle: upload.handle }])
   }
 }
+
+// The choice is part of the page's address, so that a reload or a link keeps it.
+const select = byId('protocol')
+for (const { name, title } of protocols) select.add(new Option(title, name))
+function showProtocol ({ name, about }) {
+  select.value = name
+  byId('protocol-about').textContent = about
+}
+select.addEventListener('change', () => {
+  history.replaceState(null, '', `#${select.value}`)
+  showProtocol(protocolOf(select.value))
+})
+window.addEventListener('hashchange', () => showProtocol(protocolOf(location.hash.slice(1))))
+showProtocol(protocolOf(location.hash.slice(1)))
 
 byId('choose').addEventListener('click', () => {
   notice('')

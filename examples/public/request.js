@@ -10,7 +10,7 @@ export class Refused extends Error {
   name = 'Refused'
 
   constructor (status, body, retryAfter = null) {
-    const detail = body?.detail ?? body?.message
+    const detail = body?.detail ?? body?.message ?? body?.error
     super(typeof detail === 'string' ? detail : `The server answered ${status}${detail ? ` ${JSON.stringify(detail)}` : ''}.`)
     this.status = status
     this.body = body
@@ -22,10 +22,10 @@ export class Refused extends Error {
 /**
  * One request. XMLHttpRequest, since fetch tells nothing of the bytes on their way up.
  *
- * Resolves with the parsed JSON body (null without one). Rejects with {@link Refused} for every status but 2xx, with
+ * Resolves with the parsed JSON body (null without one), or with what `answer` makes of the reply's header fields. Rejects with {@link Refused} for every status but 2xx, with
  * {@link Unreachable} when nothing moved for 45 seconds or the connection failed, and with the signal's reason when aborted.
  */
-export function request (method, url, { body = null, headers = {}, signal, onProgress } = {}) {
+export function request (method, url, { body = null, headers = {}, answer, signal, onProgress } = {}) {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted()
     const xhr = new XMLHttpRequest()
@@ -47,7 +47,7 @@ export function request (method, url, { body = null, headers = {}, signal, onPro
       signal?.removeEventListener('abort', abort)
       if (signal?.aborted) reject(signal.reason)
       else if (xhr.status === 0) reject(new Unreachable('The server does not answer.'))
-      else if (xhr.status >= 200 && xhr.status < 300) resolve(json(xhr))
+      else if (xhr.status >= 200 && xhr.status < 300) resolve(answer ? answer(name => xhr.getResponseHeader(name)) : json(xhr))
       else reject(new Refused(xhr.status, json(xhr), retryAfter(xhr)))
     }
 

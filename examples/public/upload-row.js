@@ -4,6 +4,7 @@ import { Speed } from './speed.js'
 
 const ACTIONS = {
   queued: 'Pause',
+  hashing: 'Pause',
   sending: 'Pause',
   checking: 'Pause',
   waiting: 'Try now',
@@ -37,7 +38,7 @@ export class UploadRow {
     part('.cancel').setAttribute('aria-label', `Cancel ${upload.name}`)
     part('.cancel').addEventListener('click', onCancel)
     this.#parts.act.addEventListener('click', () => {
-      if (['queued', 'sending', 'checking'].includes(upload.state)) upload.pause()
+      if (['queued', 'hashing', 'sending', 'checking'].includes(upload.state)) upload.pause()
       else if (upload.file === null) onResume()
       else upload.start()
     })
@@ -77,6 +78,7 @@ export class UploadRow {
     const { state, error, retryAt, handle, offset } = this.#upload
     switch (state) {
       case 'queued': return 'Waiting for its turn'
+      case 'hashing': return 'Computing the checksum…'
       case 'sending': return 'Sending'
       case 'checking': return 'Comparing checksums…'
       case 'paused': return 'Paused'

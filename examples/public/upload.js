@@ -13,7 +13,7 @@ const MOST_DISAGREEMENTS = 6
  * One file on its way to the server. Fires 'change'; `state` is one of
  *
  * - `detached`: known from before a reload; the file itself has to be handed over by `attach`
- * - `queued`: other uploads go first · `sending` · `checking`: all is sent, checksums are compared
+ * - `queued`: other uploads go first · `hashing`: the protocol wants the checksum first · `sending` · `checking`: all is sent, checksums are compared
  * - `waiting`: the server is away or busy; tries again by itself at `retryAt`
  * - `paused`: by the user · `failed`: `error` says why · `done` · `cancelled`
  */
@@ -39,12 +39,12 @@ export class Upload extends EventTarget {
   #checksum = null
   #wake = null
 
-  /** `entry`: what the store remembered, or { name, size, lastModified } of a new file. */
+  /** `entry`: what the store remembered, or the new file. `protocol`: its name, and the client that speaks it. */
   constructor (entry, { protocol, store, slots }) {
     super()
     const { name, size, lastModified, id = null, offset = 0, paused = false, addedAt = Date.now(), handle = null } = entry
-    this.#entry = { key: fingerprint(entry), name, size, lastModified, id, offset, paused, addedAt, handle }
-    this.#protocol = protocol
+    this.#entry = { key: fingerprint(entry), name, size, lastModified, id, offset, paused, addedAt, handle, protocol: protocol.name }
+    this.#protocol = protocol.client
     this.#store = store
     this.#slots = slots
     this.offset = this.sent = offset
@@ -143,24 +143,27 @@ export class Upload extends EventTarget {
   async #transfer (signal) {
     if (this.spoiled) await this.#startOver()
     if (this.#entry.id !== null && await this.#resync(signal)) return
-    this.#checksum ??= new Checksum(this.file)
+    const { checksum: when, chunkSize = CHUNK } = this.#protocol
+    if (when !== undefined) this.#checksum ??= new Checksum(this.file)
     if (this.#entry.id === null) {
-      if (this.state === 'queued') this.#show('sending')
-      this.#creating ??= this.#create().finally(() => { this.#creating = null })
-      await this.#creating
+      const checksum = when === 'first' ? await this.#digest('hashing', signal) : undefined
+      if (this.state === 'queued' || this.state === 'hashing') this.#show('sending')
+      this.#creating ??= this.#create(checksum).finally(() => { this.#creating = null })
+      const complete = await this.#creating
       signal.throwIfAborted()
+      if (complete) return
     }
     while (this.offset < this.size) {
       const start = this.offset
-      const end = Math.min(start + CHUNK, this.size)
-      this.#checksum.upTo(end)
+      const end = Math.min(start + chunkSize, this.size)
+      this.#checksum?.upTo(end)
       const onProgress = this.#progressFrom(start, signal)
-      this.#confirm(await this.#protocol.append(this.#entry.id, this.file, start, end, { signal, onProgress }))
+      const onStored = this.#storedIn(signal)
+      this.#confirm(await this.#protocol.append(this.#entry.id, this.file, start, end, { signal, onProgress, onStored }))
       signal.throwIfAborted()
     }
-    this.#show('checking')
-    const checksum = await this.#checksum.digest()
-    signal.throwIfAborted()
+    if (when === 'first') this.#show('checking')
+    const checksum = when === 'last' ? await this.#digest('checking', signal) : undefined
     try {
       await this.#protocol.complete(this.#entry.id, checksum, { signal })
     } catch (error) {
@@ -170,12 +173,20 @@ export class Upload extends EventTarget {
   }
 
   /** Never aborted: the id would be lost, and the server left with an upload that nobody knows. */
-  async #create () {
+  async #create (checksum) {
     const end = Math.min(FIRST_CHUNK, this.size)
-    this.#checksum.upTo(end)
-    const { id, offset } = await this.#protocol.create(this.file, end, {})
+    this.#checksum?.upTo(end)
+    const { id, offset, complete = false } = await this.#protocol.create(this.file, end, { checksum })
     this.#entry.id = id
     this.#confirm(offset)
+    return complete
+  }
+
+  async #digest (state, signal) {
+    this.#show(state)
+    const checksum = await this.#checksum.digest()
+    signal.throwIfAborted()
+    return checksum
   }
 
   /** True when the server has the whole, checked file. */
@@ -242,6 +253,15 @@ export class Upload extends EventTarget {
     this.#remember()
     if (this.state === 'queued' || this.state === 'waiting') this.#show('sending')
     else this.#changed()
+  }
+
+  /** For protocols that send several chunks in one call: bytes that are stored already. */
+  #storedIn (signal) {
+    return offset => {
+      if (signal.aborted) return
+      this.offset = this.#entry.offset = offset
+      this.#remember()
+    }
   }
 
   #progressFrom (start, signal) {

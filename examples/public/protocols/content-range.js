@@ -1,11 +1,13 @@
+import { encodeExtended } from '../format.js'
 import { Refused, request } from '../request.js'
 
 /**
  * The plugin's default protocol: PUT with Content-Range for each chunk, POST with the file's MD5 at the end.
- * Every protocol of the page has these methods and this `checksum`.
+ * Every protocol of the page has these methods. `checksum` says when the file's MD5 is wanted: by the
+ * first request or the last one; without it there is nothing to compare.
  */
 export class ContentRange {
-  checksum = 'md5'
+  checksum = 'last'
   #base
 
   /** `base`: where the plugin is mounted, with a final slash. */
@@ -71,10 +73,4 @@ export class ContentRange {
       }
     })
   }
-}
-
-/** RFC 5987, section 3.2.1: percent-encoded UTF-8, and `encodeURIComponent` leaves four characters too many. */
-function encodeExtended (text) {
-  const whole = text.replace(/\p{Surrogate}/gu, '\ufffd')
-  return encodeURIComponent(whole).replace(/['()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }

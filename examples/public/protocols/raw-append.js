@@ -1,0 +1,46 @@
+import { Refused, request } from '../request.js'
+
+/**
+ * Raw bodies, appended one behind the other to a video that has a number and no end. A repeat would be appended twice, so that every
+ * try asks first how long the video is.
+ */
+export class RawAppend {
+  #base
+
+  constructor (base = '/') {
+    this.#base = base
+  }
+
+  async create (_file, _end, options) {
+    const { video_id: id } = await request('POST', `${this.#base}create_video/`, options)
+    return { id: String(id), offset: 0 }
+  }
+
+  async append (id, file, start, end, options) {
+    await request('POST', `${this.#base}append_video/${id}/`, {
+      ...options,
+      body: file.slice(start, end),
+      headers: { 'Content-Type': 'application/octet-stream' }
+    })
+    return end
+  }
+
+  /** The length of the video is where to go on. */
+  async find (id, options) {
+    try {
+      const offset = await request('HEAD', `${this.#base}get_video/${id}/`, { ...options, answer: field => Number(field('Content-Length')) })
+      return { offset, complete: false }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      if (error.status === 400) return { offset: 0, complete: false } // there is such a video, and nothing in it
+      if (error.status === 404) return null
+      throw error
+    }
+  }
+
+  /** A video is never complete. */
+  async complete () {}
+
+  /** The wire cannot. */
+  async remove () {}
+}
