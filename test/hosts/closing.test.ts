@@ -4,9 +4,8 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { memoryMetadata } from '../../src/metadata/memory.js'
 import { chunkedUpload } from '../../src/plugin.js'
-import { memoryStorage } from '../../src/storage/memory.js'
 import { until } from '../support/engine.js'
-import { faults, hostOf, inMemory, plainHost } from '../support/host.js'
+import { countedStorage, faults, hostOf, inMemory, plainHost } from '../support/host.js'
 import { RawHttp } from '../support/raw-http.js'
 import { tiny } from '../support/tiny-protocol.js'
 
@@ -22,7 +21,7 @@ for (const forceCloseConnections of [undefined, true, false, 'idle'] as const) {
     t.test(`closing amid a ${kind} upload saves what came, and closes (forceCloseConnections ${forceCloseConnections})`, async t => {
       const metadata = memoryMetadata()
       const written: number[] = []
-      const { app, log, listen } = await plainHost(t, { metadata, storage: counted(written) }, server)
+      const { app, log, listen } = await plainHost(t, { metadata, storage: countedStorage(written) }, server)
       const { port } = await listen()
       const { id } = (await app.inject({ method: 'POST', url: '/u' })).json()
       const http = await RawHttp.connect(port)
@@ -42,21 +41,6 @@ for (const forceCloseConnections of [undefined, true, false, 'idle'] as const) {
       t.strictSame((await metadata.get(id))?.received, [[0, 100_000]], 'invariant 1')
       t.notOk(log.some(({ res }) => res?.statusCode === 500))
     })
-  }
-}
-
-function counted (written: number[]) {
-  const storage = memoryStorage()
-  return {
-    ...storage,
-    write: async (...[upload, start, batches, progress]: Parameters<typeof storage.write>) => {
-      await storage.write(upload, start, batches, {
-        confirm: (end, change) => {
-          progress.confirm(end, change)
-          written.push(end)
-        }
-      })
-    }
   }
 }
 
@@ -137,7 +121,7 @@ t.test('closing under HTTP/2 saves what came and closes the session', async t =>
   const metadata = memoryMetadata()
   const written: number[] = []
   const app = Fastify({ http2: true })
-  await app.register(chunkedUpload, { ...inMemory({ metadata, storage: counted(written), protocols: [tiny()] }) })
+  await app.register(chunkedUpload, { ...inMemory({ metadata, storage: countedStorage(written), protocols: [tiny()] }) })
   const session = connect(await app.listen({ port: 0, host: '127.0.0.1' }))
   t.teardown(() => { session.destroy() })
   session.on('error', () => {})

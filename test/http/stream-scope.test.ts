@@ -1,8 +1,9 @@
 import { createGunzip, gzipSync } from 'node:zlib'
 import t from 'tap'
+import type { ChunkedUploadOptions } from '../../src/options.js'
 import { chunkedUpload } from '../../src/plugin.js'
 import { until } from '../support/engine.js'
-import { faults, hostOf, inMemory, plainHost } from '../support/host.js'
+import { countedStorage, faults, hostOf, inMemory, plainHost } from '../support/host.js'
 import { RawHttp } from '../support/raw-http.js'
 
 const octets = 'application/octet-stream'
@@ -58,11 +59,11 @@ for (const url of ['/u/body', '/u/refuse?read=all']) {
 }
 
 t.test('what preParsing hooks of the host make of a body is what arrives', async t => {
-  const inflating = () => hostOf(t, async app => {
+  const inflating = (options: ChunkedUploadOptions = {}) => hostOf(t, async app => {
     app.addHook('preParsing', async (request, _reply, payload) => {
       return request.headers['content-encoding'] === 'gzip' ? payload.pipe(createGunzip()) : payload
     })
-    await app.register(chunkedUpload, inMemory())
+    await app.register(chunkedUpload, inMemory(options))
   })
 
   t.test('its length is not taken for that of the body', async t => {
@@ -87,13 +88,14 @@ t.test('what preParsing hooks of the host make of a body is what arrives', async
   })
 
   t.test('a connection that breaks ends it', async t => {
-    const { app, listen } = await inflating()
+    const confirmed: number[] = []
+    const { app, listen } = await inflating({ storage: countedStorage(confirmed) })
     const http = await RawHttp.connect((await listen()).port)
     const { id } = (await app.inject({ method: 'POST', url: '/u' })).json()
     const payload = gzipSync(Buffer.alloc(1_000_000))
     const headers = { 'content-type': octets, 'content-encoding': 'gzip', 'content-length': 10_000 }
     http.request('PATCH', `/u/${id}`, headers, payload.subarray(0, 500))
-    await new Promise(resolve => { setTimeout(resolve, 50) })
+    await until(() => confirmed.length > 0)
     http.reset()
     await until(async () => (await app.inject(`/u/${id}`)).json().offset > 0)
     t.equal((await app.inject({ method: 'DELETE', url: `/u/${id}` })).statusCode, 204, 'nobody holds the upload any more')

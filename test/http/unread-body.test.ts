@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { type ClientHttp2Stream, connect } from 'node:http2'
+import { type ClientHttp2Stream, connect, type ServerHttp2Stream } from 'node:http2'
 import Fastify from 'fastify'
 import t from 'tap'
 import { chunkedUpload } from '../../src/plugin.js'
 import { until } from '../support/engine.js'
-import { faults, inMemory, plainHost } from '../support/host.js'
+import { countedStorage, faults, inMemory, plainHost } from '../support/host.js'
 import { RawHttp } from '../support/raw-http.js'
 
 const MIB = 1024 * 1024
@@ -71,7 +71,7 @@ t.test('invariant 8: a client that goes on sending sees the reply, and is cut wh
     const sent = await http.flood(100 * MIB)
     t.equal((await http.reply()).status, 418)
     await http.closed
-    t.ok(sent < 100 * MIB || read === 'nothing', `${sent} bytes were sent`)
+    t.ok(sent < 100 * MIB, `${sent} bytes were sent after an error that read ${read}`)
     t.equal((await app.inject('/u')).statusCode, 200)
   }
 })
@@ -117,21 +117,24 @@ t.test('a client that never reads its replies leaves others alone', async t => {
 })
 
 t.test('invariant 1: what came of a body that was cut is kept, wherever it was cut', async t => {
-  const { listen, app, log } = await plainHost(t)
+  const confirmed: number[] = []
+  const { listen, app, log } = await plainHost(t, { storage: countedStorage(confirmed) })
   const { port } = await listen()
   for (const [kind, type, head] of [['raw', octets, ''], ['multipart', form, formHead]] as const) {
     for (const bytes of [0, 100_000, 200_000]) {
       const { id } = (await app.inject({ method: 'POST', url: '/u' })).json()
+      confirmed.length = 0
       const http = await RawHttp.connect(port)
+      const arrived = once(app.server, 'request')
       const length = head.length + 200_000 + (kind === 'raw' ? 0 : formTail.length)
       http.request('PATCH', `/u/${id}`, { 'content-type': type, 'content-length': length }, head + 'x'.repeat(bytes))
-      // At the first sight of them, or as soon as the request is under way.
-      if (kind === 'raw' && bytes === 200_000) t.match(JSON.parse((await http.reply()).body), { offset: bytes })
-      else await new Promise(resolve => { setTimeout(resolve, 100) })
+      await arrived
+      await until(() => bytes === 0 || confirmed.at(-1) === bytes)
       http.reset()
       await http.closed
       await until(async () => (await app.inject(`/u/${id}`)).json().offset === bytes)
-      t.pass(`${kind}: ${bytes} bytes`)
+      const rest = { method: 'PATCH', url: `/u/${id}`, headers: { 'content-type': octets }, payload: Buffer.alloc(10) } as const
+      t.match((await app.inject(rest)).json(), { offset: bytes + 10 }, `${kind}: goes on behind ${bytes} bytes`)
     }
   }
   t.strictSame(faults(log), [])
@@ -145,11 +148,8 @@ t.test('many refused requests on one connection leave no listeners behind', asyn
   t.teardown(() => { process.off('warning', onWarning) })
   const { port } = await listen()
   const counts: number[] = []
-  app.server.on('connection', socket => {
-    socket.on('data', () => {})
-    app.server.on('request', () => {
-      counts.push(socket.eventNames().reduce<number>((sum, name) => sum + socket.listenerCount(name), 0))
-    })
+  app.server.on('request', ({ socket }) => {
+    counts.push(socket.eventNames().reduce<number>((sum, name) => sum + socket.listenerCount(name), 0))
   })
   const http = await RawHttp.connect(port)
   t.teardown(() => { http.socket.destroy() })
@@ -157,6 +157,7 @@ t.test('many refused requests on one connection leave no listeners behind', asyn
     http.request('PUT', '/u/refuse?read=some', { 'content-type': octets, 'content-length': 200_000 }, Buffer.alloc(200_000))
     t.equal((await http.reply()).status, 418)
   }
+  t.equal(counts.length, 40)
   t.equal(counts.at(-1), counts[1])
   t.strictSame(warnings, [])
 })
@@ -164,7 +165,13 @@ t.test('many refused requests on one connection leave no listeners behind', asyn
 t.test('over HTTP/2', async t => {
   const app = Fastify({ http2: true })
   t.teardown(() => app.close())
-  await app.register(chunkedUpload, inMemory())
+  const confirmed: number[] = []
+  await app.register(chunkedUpload, inMemory({ storage: countedStorage(confirmed) }))
+  const open = new Set<ServerHttp2Stream>()
+  app.server.on('stream', stream => {
+    open.add(stream)
+    stream.once('close', () => { open.delete(stream) })
+  })
   // Node's client keeps the bytes that it could not send any more, and has a limit for them.
   const session = connect(await app.listen({ port: 0, host: '127.0.0.1' }), { maxSessionMemory: 1000 })
   t.teardown(() => { session.destroy() })
@@ -174,7 +181,9 @@ t.test('over HTTP/2', async t => {
   const replyOf = async (stream: ClientHttp2Stream): Promise<{ status: number, body: string }> => {
     const [headers] = await once(stream, 'response')
     let body = ''
-    for await (const piece of stream) body += piece
+    // Not by iteration, which would destroy the stream behind the last byte and hide a server that leaves it open.
+    stream.on('data', piece => { body += String(piece) })
+    await once(stream, 'end')
     return { status: headers[':status'], body }
   }
 
@@ -189,7 +198,8 @@ t.test('over HTTP/2', async t => {
         t.equal(reply.status, 418)
         t.match(JSON.parse(reply.body), { message: 'refused' })
         if (!stream.closed) await once(stream, 'close')
-        t.ok(stream.rstCode === 0, 'without an error')
+        t.equal(stream.rstCode, 0, 'without an error')
+        await until(() => open.size === 0)
       }
       t.equal((await replyOf(ask('GET', '/u'))).status, 200)
     })
@@ -202,8 +212,7 @@ t.test('over HTTP/2', async t => {
     const stream = ask('PATCH', `/u/${id}`, { 'content-type': octets })
     stream.on('error', () => {})
     stream.write(Buffer.alloc(50_000))
-    await until(async () => (await replyOf(ask('GET', '/u'))).status === 200)
-    await new Promise(resolve => { setTimeout(resolve, 100) })
+    await until(() => confirmed.at(-1) === 50_000)
     stream.close(8)
     await until(async () => JSON.parse((await replyOf(ask('GET', `/u/${id}`))).body).offset === 50_000)
     t.pass()

@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import { chunkedUpload } from '../../src/plugin.js'
 import type { ChunkedUploadOptions } from '../../src/options.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
+import type { Storage } from '../../src/storage/contract.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import { tiny } from './tiny-protocol.js'
 
@@ -61,4 +62,20 @@ export async function plainHost (t: Test, options: ChunkedUploadOptions = {}, se
 /** Lines of the log that tell of a fault of the server. */
 export function faults (log: readonly LogLine[]): readonly LogLine[] {
   return log.filter(({ level, res }) => level >= 50 || res?.statusCode === 500)
+}
+
+/** A storage in memory that notes each offset which it confirms, so that a test can wait for bytes instead of for a time. */
+export function countedStorage (confirmed: number[]): Storage {
+  const storage = memoryStorage()
+  return {
+    ...storage,
+    write: async (upload, start, batches, progress) => {
+      await storage.write(upload, start, batches, {
+        confirm: (end, change) => {
+          progress.confirm(end, change)
+          confirmed.push(end)
+        }
+      })
+    }
+  }
 }
