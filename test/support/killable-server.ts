@@ -4,11 +4,23 @@ import { fileURLToPath } from 'node:url'
 
 const program = fileURLToPath(new URL('./plain-server.mjs', import.meta.url))
 
+interface Gate {
+  readonly promise: Promise<void>
+  resolve (): void
+}
+
+function gate (): Gate {
+  let resolve = (): void => {}
+  const promise = new Promise<void>(_resolve => { resolve = _resolve })
+  return { promise, resolve: () => { resolve() } }
+}
+
 /** A server in a process of its own, on the built package, that can be killed and started again on the same directory. */
 export class KillableServer {
   readonly #directory: string
   readonly #options: string
   #child: ChildProcess | undefined
+  #up = gate()
   port = 0
   /** Everything that the server wrote to its log (warnings and errors). */
   log = ''
@@ -24,6 +36,11 @@ export class KillableServer {
 
   get url (): string {
     return `http://127.0.0.1:${this.port}/uploads/`
+  }
+
+  /** Resolves once the server answers, also one that is about to be started again. */
+  get up (): Promise<void> {
+    return this.#up.promise
   }
 
   async start (): Promise<void> {
@@ -43,6 +60,7 @@ export class KillableServer {
       child.stderr?.on('data', (data: Buffer) => { this.log += data.toString() })
       child.once('exit', () => { reject(new Error(`the server ended: ${this.log}`)) })
     })
+    this.#up.resolve()
   }
 
   /** kill -9; resolves when the process is gone. */
@@ -50,6 +68,7 @@ export class KillableServer {
     const child = this.#child
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     const gone = once(child, 'exit')
+    this.#up = gate()
     child.kill('SIGKILL')
     await gone
   }
