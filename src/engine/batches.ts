@@ -9,13 +9,13 @@ const KEPT_BLOCKS = 16
 
 /**
  * Memory for batches, used again and again. Copying 64 KiB costs less than what the garbage collector does with buffers that are
- * held while they gather: those that are let go at once die young.
+ * held while they gather: those that are let go at once die young. It is shared memory, so that a thread can hash it where it is.
  */
 export class Blocks {
   readonly #free: Buffer[] = []
 
   take (): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(BATCH_BYTES + SLACK_BYTES)
+    return this.#free.pop() ?? Buffer.from(new SharedArrayBuffer(BATCH_BYTES + SLACK_BYTES))
   }
 
   give (block: Buffer): void {

@@ -3,12 +3,12 @@ import { parentPort } from 'node:worker_threads'
 import type { ChecksumState } from '../upload.js'
 import { Checksums } from './checksum.js'
 
-/** A piece of work: hash the file at `path` from `state.offset` to `to`, or the given `bytes`. */
+/** A piece of work: hash the file at `path` from `state.offset` to `to`, or the given `batch`. */
 export interface HashTask {
   readonly id: number
   readonly algorithm: string
   readonly state: ChecksumState | null
-  readonly source: { readonly path: string, readonly to: number } | { readonly bytes: Uint8Array }
+  readonly source: { readonly path: string, readonly to: number } | { readonly batch: readonly Uint8Array[] }
 }
 
 /** The answer: the state after the last byte hashed; `code` names a failed read. */
@@ -21,8 +21,8 @@ const checksums = new Checksums()
 
 async function hash ({ algorithm, state, source }: HashTask): Promise<ChecksumState> {
   const running = await checksums.resume(algorithm, state)
-  if ('bytes' in source) {
-    running.update([source.bytes])
+  if ('batch' in source) {
+    running.update(source.batch)
     return running.save()
   }
   const file = openSync(source.path, 'r')

@@ -94,6 +94,12 @@ export class RunningChecksum {
     this.#state = this.#hasher.save()
   }
 
+  /** Goes on from a state that {@link save} returned elsewhere, in the same version of the hash. */
+  goTo ({ offset, state }: ChecksumState): void {
+    this.#state = Buffer.from(state, 'base64')
+    this.#offset = offset
+  }
+
   save (): ChecksumState {
     return { offset: this.#offset, state: Buffer.from(this.#state).toString('base64') }
   }

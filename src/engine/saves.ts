@@ -61,6 +61,7 @@ export class Saves implements WriteProgress {
   hashed (state: ChecksumState): void {
     this.#states.push(state)
     if (this.#states.length > KEPT_STATES) this.#states.shift()
+    this.#dropStates()
   }
 
   readonly confirm = (end: number, change?: (state: JsonValue) => JsonValue): void => {
@@ -68,7 +69,7 @@ export class Saves implements WriteProgress {
     if (this.#closed) return
     this.confirmed = Math.max(this.confirmed, end)
     if (change !== undefined) this.#changes.push(change)
-    while ((this.#states[1]?.offset ?? Infinity) <= this.confirmed) this.#states.shift()
+    this.#dropStates()
     if (this.atomic || this.#saving !== undefined) return
     const { bytes, ms } = this.#around.saveEvery
     if (this.confirmed - this.#saved >= bytes || Date.now() - this.#triedAt >= ms) {
@@ -96,6 +97,10 @@ export class Saves implements WriteProgress {
     if (!(error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500)) return
     this.refusal = { error }
     this.#around.onRefused()
+  }
+
+  #dropStates (): void {
+    while ((this.#states[1]?.offset ?? Infinity) <= this.confirmed) this.#states.shift()
   }
 
   async #save (whole: boolean): Promise<void> {

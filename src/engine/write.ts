@@ -4,10 +4,10 @@ import {
 } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import type { Upload, UploadingUpload } from '../upload.js'
-import { type BodyDigest, BodyVerifier } from './body-digest.js'
 import type { Blocks } from './batches.js'
+import type { BodyChecksum } from './body-checksum.js'
+import { type BodyDigest, BodyVerifier } from './body-digest.js'
 import { BodySource } from './body-source.js'
-import type { RunningChecksum } from './checksum.js'
 import type { Place } from './place.js'
 import { adapterError } from './records.js'
 import { type SaveEvery, type SaveSurroundings, Saves } from './saves.js'
@@ -63,7 +63,7 @@ export interface WriteSurroundings extends Omit<SaveSurroundings, 'onRefused'> {
   /** Memory for the batches. */
   readonly blocks: Blocks
   /** The upload's checksum, where it can go on from this body's start. */
-  readonly checksum: RunningChecksum | undefined
+  readonly checksum: BodyChecksum | undefined
   readonly onStart: (source: BodySource) => void
 }
 
@@ -79,6 +79,17 @@ export async function writeBody (
   const verifier = request.digests === undefined ? undefined : new BodyVerifier(request.digests)
   const source = new BodySource(request.body, { limit, stallTimeout: around.stallTimeout, blocks: around.blocks })
   const saves = new Saves(upload, start, request, { ...around, onRefused: () => { source.stop('lost') } })
+  const released = { hashed: around.checksum === undefined ? Infinity : 0, stored: 0 }
+  const release = (by: Partial<typeof released>): void => {
+    Object.assign(released, by)
+    source.release(Math.min(released.hashed, released.stored))
+  }
+  if (around.checksum !== undefined) {
+    around.checksum.onHashed = state => {
+      saves.hashed(state)
+      release({ hashed: state.offset - start })
+    }
+  }
   around.onStart(source)
   hold.listen(claim => {
     if (claim === 'yield') source.yieldWhenIdle()
@@ -89,18 +100,19 @@ export async function writeBody (
   try {
     // An empty body asks nothing of the storage, which may have finished the file before a crash.
     if (await source.begins()) {
-      await storage.write(upload, start, taps(source, around.checksum, verifier, saves), {
+      await storage.write(upload, start, taps(source, around.checksum, verifier), {
         confirm: (end, change) => {
           saves.confirm(end, change)
-          source.release(end - start)
+          release({ stored: end - start })
         },
-        release: end => { source.release(end - start) }
+        release: end => { release({ stored: end - start }) }
       })
     }
   } catch (error) {
     trouble = { error: adapterError(error) }
   }
   source.stop('abandoned')
+  await around.checksum?.settled()
   await saves.close()
 
   const { ended: end = 'abandoned', bytes } = source
@@ -142,13 +154,10 @@ function endError (source: BodySource, upload: Upload, request: WriteRequest, { 
 
 /** Lets the checksums see each batch on its way to storage. */
 async function * taps (
-  source: BodySource, checksum: RunningChecksum | undefined, verifier: BodyVerifier | undefined, saves: Saves
+  source: BodySource, checksum: BodyChecksum | undefined, verifier: BodyVerifier | undefined
 ): AsyncGenerator<readonly Uint8Array[], void, undefined> {
   for await (const batch of source) {
-    if (checksum !== undefined) {
-      checksum.update(batch)
-      saves.hashed(checksum.save())
-    }
+    await checksum?.take(batch)
     verifier?.update(batch)
     yield batch
   }

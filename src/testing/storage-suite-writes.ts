@@ -217,6 +217,13 @@ export function declareConcatTests (check: StorageCheck): void {
   })
 }
 
+/** Large batches of a body come in such memory, as another thread may be reading them. */
+function shared (bytes: Uint8Array): Uint8Array {
+  const memory = Buffer.from(new SharedArrayBuffer(bytes.length))
+  memory.set(bytes)
+  return memory
+}
+
 function oddBatches (): Array<[string, Uint8Array[][]]> {
   const empty = Buffer.alloc(0)
   return [
@@ -227,6 +234,7 @@ function oddBatches (): Array<[string, Uint8Array[][]]> {
     ['100 lists of one byte', Array.from({ length: 100 }, () => [randomBytes(1)])],
     ['more buffers than one system call takes', [Array.from({ length: 2_600 }, (_, index) => randomBytes(index % 5)), [randomBytes(9)]]],
     ['one large buffer', [[randomBytes(3_000_000)]]],
+    ['shared memory', [[shared(randomBytes(1_100_000))], [randomBytes(7), shared(randomBytes(300_000))]]],
     ['growing buffers', Array.from({ length: 12 }, (_, index) => [randomBytes(2 ** index), randomBytes(3 ** (index % 9))])]
   ]
 }

@@ -11,6 +11,7 @@ import t from 'tap'
 import { BodyVerifier, bodyDigestLengths } from '../../src/engine/body-digest.js'
 import { Checksums, checksumAlgorithms, isChecksumAlgorithm } from '../../src/engine/checksum.js'
 import { ChecksumReader } from '../../src/engine/checksum-reader.js'
+import { ChecksumThread } from '../../src/engine/checksum-thread.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import { newUpload } from '../../src/testing/new-upload.js'
@@ -128,13 +129,11 @@ t.test('reading back', async t => {
     }
   })
   const onDisk = changedStorage(inMemory, { localPath: () => localPath })
-  // Starting a worker from source takes a second or two: two are enough.
-  const memoryReader = new ChecksumReader(inMemory, checksums)
-  const diskReader = new ChecksumReader(onDisk, checksums)
-  t.teardown(async () => {
-    await memoryReader.close()
-    await diskReader.close()
-  })
+  // Starting a worker from source takes a second or two: one is enough.
+  const thread = new ChecksumThread()
+  const memoryReader = new ChecksumReader(inMemory, checksums, thread)
+  const diskReader = new ChecksumReader(onDisk, checksums, thread)
+  t.teardown(() => thread.close())
   t.afterEach(() => {
     content = bytes
     localPath = path
@@ -189,17 +188,18 @@ t.test('reading back', async t => {
 
   await t.test('without a worker the checksum is computed here', async t => {
     for (const storage of [onDisk, inMemory]) {
-      const reader = new ChecksumReader(storage, checksums)
-      await reader.close()
+      const closed = new ChecksumThread()
+      await closed.close()
+      const reader = new ChecksumReader(storage, checksums, closed)
       const state = await reader.advance(upload, 'md5', null, bytes.length)
       t.equal((await checksums.resume('md5', state)).digest(), md5(bytes))
     }
   })
 
   await t.test('a worker that dies on the way is done without', async t => {
-    const reader = new ChecksumReader(onDisk, checksums)
-    const running = reader.advance(upload, 'md5', null, bytes.length)
-    await reader.close()
+    const dying = new ChecksumThread()
+    const running = new ChecksumReader(onDisk, checksums, dying).advance(upload, 'md5', null, bytes.length)
+    await dying.close()
     t.equal((await checksums.resume('md5', await running)).digest(), md5(bytes))
   })
 
@@ -214,8 +214,9 @@ t.test('reading back', async t => {
     await writeFile(script, `
       import { Checksums } from ${engine('checksum.ts')}
       import { ChecksumReader } from ${engine('checksum-reader.ts')}
+      import { ChecksumThread } from ${engine('checksum-thread.ts')}
       const storage = { localPath: () => ${JSON.stringify(path)}, read: () => { throw new Error('not the worker') } }
-      const reader = new ChecksumReader(storage as never, new Checksums())
+      const reader = new ChecksumReader(storage as never, new Checksums(), new ChecksumThread())
       const state = await reader.advance({ id: 'x' } as never, 'md5', null, ${bytes.length})
       process.stdout.write((await new Checksums().resume('md5', state)).digest())
     `)

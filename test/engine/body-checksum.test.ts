@@ -1,0 +1,67 @@
+import { createHash, randomBytes } from 'node:crypto'
+import t from 'tap'
+import { BodyChecksum } from '../../src/engine/body-checksum.js'
+import { Checksums } from '../../src/engine/checksum.js'
+import { ChecksumThread } from '../../src/engine/checksum-thread.js'
+
+const MIB = 1024 * 1024
+
+function shared (bytes: Uint8Array): Buffer {
+  const copy = Buffer.from(new SharedArrayBuffer(bytes.length))
+  copy.set(bytes)
+  return copy
+}
+
+t.test('the checksum of a body grows batch by batch, in a thread for shared memory and here for other', async t => {
+  const checksums = new Checksums()
+  const thread = new ChecksumThread()
+  t.teardown(() => thread.close())
+  const content = randomBytes(6 * MIB)
+  const part = (start: number, end: number): Buffer => content.subarray(start * MIB, end * MIB)
+  const batches = {
+    'shared memory': [[shared(part(0, 1))], [shared(part(1, 3)), shared(part(3, 4))], [shared(part(4, 6))]],
+    'other memory': [[part(0, 2)], [part(2, 6)]],
+    'some of both': [[part(0, 1)], [shared(part(1, 2))], [part(2, 3)], [shared(part(3, 4)), part(4, 5)], [shared(part(5, 6))]]
+  }
+  for (const [what, list] of Object.entries(batches)) {
+    await t.test(what, async t => {
+      const running = await checksums.resume('sha256', null)
+      const checksum = new BodyChecksum(running, 'sha256', thread)
+      const offsets: number[] = []
+      checksum.onHashed = state => { offsets.push(state.offset) }
+      for (const batch of list) await checksum.take(batch)
+      await checksum.settled()
+      let end = 0
+      t.strictSame(offsets, list.map(batch => { return (end += Buffer.concat(batch).length) }), 'each batch, in order')
+      t.equal(running.digest(), createHash('sha256').update(content).digest('hex'))
+    })
+  }
+
+  await t.test('it takes no third batch while the thread has two', async t => {
+    const checksum = new BodyChecksum(await checksums.resume('sha256', null), 'sha256', thread)
+    const states: number[] = []
+    checksum.onHashed = state => { states.push(state.offset) }
+    const block = shared(part(0, 1))
+    await checksum.take([block])
+    t.strictSame(states, [], 'the first one is not waited for')
+    await checksum.take([block])
+    t.strictSame(states, [MIB], 'the second one is, until the first is done')
+    await checksum.settled()
+  })
+})
+
+t.test('a thread that dies on the way loses no byte of the checksum', async t => {
+  const checksums = new Checksums()
+  const thread = new ChecksumThread()
+  const running = await checksums.resume('md5', null)
+  const checksum = new BodyChecksum(running, 'md5', thread)
+  const content = randomBytes(4 * MIB)
+  const taken = (async () => {
+    for (let at = 0; at < content.length; at += MIB) await checksum.take([shared(content.subarray(at, at + MIB))])
+  })()
+  await thread.close()
+  await taken
+  await checksum.settled()
+  t.equal(running.offset, content.length)
+  t.equal(running.digest(), createHash('md5').update(content).digest('hex'))
+})
