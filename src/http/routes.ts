@@ -66,14 +66,16 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
       }
     }
   }
-  const errorHandler: RouteOptions['errorHandler'] = (error, request, reply) => {
-    const worded = isError(error) ? wordError?.(error, request) : undefined
-    // Anything else than an error would be sent as if all were well.
-    if (worded === undefined) reply.send(isError(error) ? error : new Error('thrown, but no error', { cause: error }))
+  const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply): unknown => {
+    // Some hosts throw plain objects. Sent, one would pass for an answer; thrown, it goes to the host's own handler as it is.
+    if (!isError(error)) return Promise.reject(error)
+    const worded = wordError?.(error, request)
+    if (worded === undefined) reply.send(error)
     else {
       if (worded.statusCode >= 500) request.log[error.cause === undefined ? 'info' : 'error']({ err: error }, error.message)
       reply.code(worded.statusCode).headers(worded.headers ?? {}).send(worded.body)
     }
+    return undefined
   }
 
   for (const { name, method, url, schema, handler } of routes) {

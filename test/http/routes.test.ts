@@ -2,8 +2,9 @@ import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { StorageTrouble, UploadBusy } from '../../src/errors.js'
 import { declareRoutes, type RouteSetting } from '../../src/http/routes.js'
+import { chunkedUpload } from '../../src/plugin.js'
 import type { Protocol } from '../../src/protocols/contract.js'
-import { type Host, plainHost } from '../support/host.js'
+import { type Host, hostOf as hostWith, inMemory, plainHost } from '../support/host.js'
 
 interface Fault {
   readonly thrown: unknown
@@ -86,6 +87,26 @@ t.test('what is thrown and is no error is a fault of the server all the same', a
     const { app } = await hostOf(t, { wordError: () => ({ statusCode: 400, body: {} }) }, { thrown })
     t.equal((await app.inject({ method: 'PUT', url: '/u/fault' })).statusCode, 500)
   }
+})
+
+t.test('a plain object that the host throws, as rate limits do, is answered as the host would answer it elsewhere', async t => {
+  const thrown = { statusCode: 429, error: 'Too Many Requests', message: 'later' }
+  const { app } = await hostOf(t, { wordError: () => ({ statusCode: 400, body: {} }) }, { thrown })
+  app.get('/own', async () => { throw thrown })
+  const [own, ours] = [await app.inject('/own'), await app.inject({ method: 'PUT', url: '/u/fault' })]
+  t.equal(ours.statusCode, 429)
+  t.strictSame(ours.json(), own.json())
+
+  const handled: unknown[] = []
+  const { app: other } = await hostWith(t, async app => {
+    app.setErrorHandler((error, _request, reply) => {
+      handled.push(error)
+      return reply.code(418).send({ own: true })
+    })
+    await app.register(chunkedUpload, inMemory({ protocols: [protocolOf({}, { thrown })] }))
+  })
+  t.equal((await other.inject({ method: 'PUT', url: '/u/fault' })).statusCode, 418)
+  t.strictSame(handled, [thrown])
 })
 
 t.test('an error of another realm is one', async t => {
