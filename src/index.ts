@@ -34,7 +34,7 @@ export type { FileLocksOptions } from './locks/file.js'
 export { memoryLocks } from './locks/memory.js'
 
 export { StorageLost } from './storage/contract.js'
-export type { FinishOptions, Storage, StorageCapabilities, WriteProgress } from './storage/contract.js'
+export type { Storage, StorageCapabilities, WriteProgress } from './storage/contract.js'
 export type { ChecksumQuery, ListQuery, Metadata, UploadPage } from './metadata/contract.js'
 export type { Claim, Lock, LockRequest, Locks } from './locks/contract.js'
 

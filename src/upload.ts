@@ -53,6 +53,11 @@ interface UploadFields {
   readonly checksumState: ChecksumState | null
   /** The storage adapter's own notes. */
   readonly storageState: JsonValue
+  /**
+   * Where the host wants the finished file, relative to the storage's root. Written down before the storage begins to put it there, so that
+   * a completion that is refused or interrupted can be taken up, or swept; left out before and after, and where the storage decides.
+   */
+  readonly target?: string | undefined
   /** Grows by one with each change: compare-and-set. */
   readonly version: number
 }

@@ -56,11 +56,10 @@ export class Completion {
       if (checksum.value !== expected.toLowerCase()) throw new ChecksumMismatch(checksum.algorithm)
     }
 
-    const ready = await this.#settle(upload, size, state)
+    const settled = await this.#settle(upload, size, state)
     if (hold.lost) throw new TakenOver()
-    const wish = this.#location?.(ready)
-    const location = await asked(() => this.#storage.finish({ ...ready, size }, wish === undefined ? {} : { location: wish }))
-    const finished = (current: Upload): CompleteUpload => ({
+    const { upload: ready, location } = await this.#place(settled, size)
+    const finished = ({ target, ...current }: Upload): CompleteUpload => ({
       ...current,
       status: 'complete',
       size,
@@ -77,6 +76,21 @@ export class Completion {
     }, ready)
     if (complete.status !== 'complete') throw new UploadGone()
     return { upload: complete, reply }
+  }
+
+  /**
+   * Puts the file where the host wants it, which is written down before. Where an earlier try wanted it goes first, as it may be there
+   * already: what a hook of the host says may depend on the time.
+   */
+  async #place (upload: UploadingUpload, size: number): Promise<{ readonly upload: UploadingUpload, readonly location: string }> {
+    const put = async (ready: UploadingUpload) => ({ upload: ready, location: await asked(() => this.#storage.finish({ ...ready, size })) })
+    const target = this.#location?.(upload) ?? undefined
+    if (target === upload.target) return await put(upload)
+    if (upload.target !== undefined) {
+      const before = await put(upload).catch(() => undefined)
+      if (before !== undefined) return before
+    }
+    return await put(asUploading(await this.#records.update(upload.id, current => ({ ...asUploading(current), target }), upload)))
   }
 
   /** The state at the last byte: mostly it is there, else the bytes that it lacks are read back. */

@@ -22,13 +22,17 @@ export interface Storage {
    */
   write (upload: Upload, start: number, batches: AsyncIterable<readonly Uint8Array[]>, progress: WriteProgress): Promise<void>
   /**
-   * Makes the file whole and final: exactly `upload.size` bytes, at its last place. Idempotent: it is called again after a crash.
+   * Makes the file whole and final: exactly `upload.size` bytes, at its last place: `upload.target`, or where the adapter likes without
+   * one. Another file that is there already stays. Idempotent: it is called again after a crash.
    * @returns the location, in the adapter's own terms
    */
-  finish (upload: Upload & { readonly size: number }, options: FinishOptions): Promise<string>
+  finish (upload: Upload & { readonly size: number }): Promise<string>
   /** The bytes of `range`, of an unfinished upload too. The stream errors when the bytes are gone. */
   read (upload: Upload, range: ByteRange): Readable
-  /** Removes all bytes and whatever else the upload occupies. Idempotent. */
+  /**
+   * Removes all bytes and whatever else the upload occupies, also of one that was finished but never became complete: its bytes may be at
+   * `upload.target` by then. Idempotent.
+   */
   remove (upload: Upload): Promise<void>
   /** Fills `upload` from byte 0 with the whole of `parts`, in their order, without sending the bytes through the client. */
   concat?(upload: Upload, parts: readonly CompleteUpload[], progress: WriteProgress): Promise<void>
@@ -58,11 +62,6 @@ export interface WriteProgress {
   confirm (end: number, change?: (state: JsonValue) => JsonValue): void
   /** The buffers up to `end` are no longer read. Only worth telling where it is long before they are confirmed. */
   release? (end: number): void
-}
-
-export interface FinishOptions {
-  /** Where the host wants the file, relative to the storage's root; undefined leaves it to the adapter. */
-  readonly location?: string
 }
 
 /** Thrown by an adapter whose bytes are gone for good (a deleted file, an aborted multipart upload). */

@@ -136,14 +136,23 @@ async function reserve (folders: Folders, plan: FinishPlan): Promise<string> {
 async function findMoved (folders: Folders, plan: FinishPlan): Promise<string> {
   const noted = await readNote(folders, plan)
   if (noted !== undefined && await sizeOf(folders.absolute(noted)) === plan.size) return noted
-  if (!plan.ownName) {
-    for (const place of placesFor(plan)) {
-      const found = await identityAt(folders.absolute(place))
-      if (found === undefined) break
-      if (found === plan.identity && await sizeOf(folders.absolute(place)) === plan.size) return place
-    }
-  }
+  const place = plan.ownName ? undefined : await placeOfFile(folders, plan)
+  if (place !== undefined && await sizeOf(folders.absolute(place)) === plan.size) return place
   throw new StorageLost('The file is gone')
+}
+
+/** Which of the places for the target has the file. Not only up to the first free one: what took that place may have been removed. */
+async function placeOfFile (folders: Folders, plan: Pick<FinishPlan, 'id' | 'target' | 'identity'>): Promise<string | undefined> {
+  for (const place of placesFor(plan)) {
+    if (await identityAt(folders.absolute(place)) === plan.identity) return place
+  }
+  return undefined
+}
+
+/** Removes the file from where a finish for `target` may have put it. */
+export async function removeFrom (folders: Folders, plan: Pick<FinishPlan, 'id' | 'target' | 'identity'>): Promise<void> {
+  const place = await placeOfFile(folders, plan)
+  if (place !== undefined) await removeFile(folders.absolute(place))
 }
 
 /** Removes what {@link finishFile} may have left on its way: a reserved or filled place, a copy, the note. */
@@ -175,7 +184,7 @@ function copyBeside (folders: Folders, place: string, id: string): string {
 }
 
 /** The wanted place, then `name-1.ext`, `name-2.ext` … */
-function * placesFor ({ target, id }: FinishPlan): Generator<string> {
+function * placesFor ({ target, id }: Pick<FinishPlan, 'id' | 'target'>): Generator<string> {
   const { dir, name, ext } = path.posix.parse(target)
   yield target
   for (let suffix = 1; suffix <= maxSuffix; suffix++) yield path.posix.join(dir, `${name}-${suffix}${ext}`)

@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage, WriteProgress } from './contract.js'
-import { finishFile, identityOf, removeMoved } from './disk-finish.js'
+import { finishFile, identityOf, removeFrom, removeMoved } from './disk-finish.js'
 import { Folders, codeOf, relativeFile, relativePath, removeFile } from './disk-paths.js'
 import { FileRange } from './disk-read.js'
 import { filesAsBatches } from './disk-concat.js'
@@ -97,9 +97,9 @@ export function diskStorage ({
       await fill(upload, start, batches, progress)
     },
 
-    async finish (upload, { location }) {
+    async finish (upload) {
       const { part, done, note, file } = placeOf(upload)
-      const target = location === undefined ? done : relativeFile(location, 'location')
+      const target = upload.target === undefined ? done : relativeFile(upload.target, 'location')
       return await finishFile(folders, {
         id: upload.id, size: upload.size, sources: [part, done], target, ownName: target === done, identity: file, note
       }, durable)
@@ -112,8 +112,10 @@ export function diskStorage ({
     async remove (upload) {
       // Never created, so nothing is here.
       if (upload.storageState === null) return
-      const { part, done, note } = placeOf(upload)
+      const { part, done, note, file: identity } = placeOf(upload)
       await removeMoved(folders, { id: upload.id, note })
+      const target = triedTarget(upload)
+      if (target !== undefined) await removeFrom(folders, { id: upload.id, target, identity })
       for (const file of new Set([...filesOf(upload), part, done])) await removeFile(folders.absolute(file))
       await folders.prune(part)
     },
@@ -159,6 +161,16 @@ function placeOf (upload: Upload): Place {
     }
   }
   throw new Error(`Upload ${upload.id} was not created by this storage`)
+}
+
+/** Where a finish may have put the file of an upload that never became complete; undefined for nowhere, as it refuses such a place. */
+function triedTarget ({ status, target }: Upload): string | undefined {
+  if (status === 'complete' || target === undefined) return undefined
+  try {
+    return relativeFile(target, 'location')
+  } catch {
+    return undefined
+  }
 }
 
 // The callback API: a descriptor of fs/promises costs a small request several times as much.

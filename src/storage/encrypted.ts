@@ -68,11 +68,11 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
       await inner.write(storedUpload(upload, sealed), storedOffset(file.grid, start), bytes, clearProgress(file, progress))
     },
 
-    async finish (upload, wish) {
+    async finish (upload) {
       const sealed = sealedState(upload)
-      if (sealed === undefined) return await inner.finish(upload, wish)
+      if (sealed === undefined) return await inner.finish(upload)
       const { grid } = sealedFile(upload, sealed)
-      return await inner.finish({ ...storedUpload(upload, sealed), size: storedOffset(grid, grid.size) }, wish)
+      return await inner.finish({ ...storedUpload(upload, sealed), size: storedOffset(grid, grid.size) })
     },
 
     read (upload, range) {

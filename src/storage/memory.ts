@@ -47,9 +47,9 @@ export function memoryStorage (): Storage {
       fileOf(upload)
     },
 
-    async finish (upload, { location }) {
+    async finish (upload) {
       // The same rule as on disk, so that a test against memory finds what a disk would refuse.
-      const wanted = location === undefined ? upload.id : relativeFile(location, 'location')
+      const wanted = upload.target === undefined ? upload.id : relativeFile(upload.target, 'location')
       const file = fileOf(upload)
       if (file.length < upload.size) throw new StorageLost(`The file has ${file.length} of ${upload.size} bytes`)
       file.length = upload.size

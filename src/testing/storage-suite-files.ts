@@ -156,6 +156,16 @@ export function declareRemoveTests (check: StorageCheck): void {
     }
   })
 
+  check('invariant 12: what was finished but never became complete is removed from where it was wanted', async storage => {
+    for (const target of [undefined, 'some/where/film.bin']) {
+      const stored = await StoredUpload.create(storage, { size: 10 })
+      await stored.write(0, [[randomBytes(10)]])
+      await stored.finish(target)
+      await storage.remove(stored.upload)
+      await assert.rejects(collect(storage.read(stored.complete, [0, 1])), StorageLost)
+    }
+  })
+
   check('a removal leaves every other upload as it is', async storage => {
     const kept = await StoredUpload.create(storage, { size: 30 })
     const finished = await StoredUpload.create(storage, { size: 10 })

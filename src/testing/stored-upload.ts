@@ -49,10 +49,11 @@ export class StoredUpload {
   }
 
   /** Finishes, and remembers the location without marking the record: a repeated call is one after a crash. */
-  async finish (location?: string): Promise<void> {
+  async finish (target?: string): Promise<void> {
     const { size } = this.upload
     assert.ok(size !== null, 'only an upload of known size is finished')
-    this.#location = await this.storage.finish({ ...this.upload, size }, location === undefined ? {} : { location })
+    this.upload = { ...this.upload, target }
+    this.#location = await this.storage.finish({ ...this.upload, size })
   }
 
   get location (): string {
@@ -64,7 +65,7 @@ export class StoredUpload {
   get complete (): CompleteUpload {
     const { size } = this.upload
     assert.ok(size !== null, 'the size is known')
-    return { ...this.upload, status: 'complete', size, location: this.location, completedAt: Date.now() }
+    return { ...this.upload, status: 'complete', size, location: this.location, completedAt: Date.now(), target: undefined }
   }
 
   /** All bytes that the record knows of. */

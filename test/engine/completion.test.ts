@@ -156,9 +156,9 @@ t.test('invariant 12: a crash between any two steps of a completion leaves one t
     const engine = engineOn({
       location: () => 'films/film.bin',
       storage: changedStorage(disk, {
-        finish: async (upload, options) => {
+        finish: async upload => {
           if (crash === 'finish') fail()
-          const location = await disk.finish(upload, options)
+          const location = await disk.finish(upload)
           if (crash === 'after finish') fail()
           return location
         }
@@ -186,6 +186,39 @@ t.test('invariant 12: a crash between any two steps of a completion leaves one t
     await engine.shutdown()
     await other.shutdown()
   }
+})
+
+t.test('invariant 12: a completion that the host refuses finds its file again, and a removal takes the file with it', async t => {
+  for (const crossed of [false, true]) {
+    const directory = await folder(t)
+    const folders = ['../out', 'monday', 'tuesday', 'wednesday']
+    const engine = engineOn({ storage: diskStorage({ directory }), location: () => `${folders.shift() ?? ''}/film.bin` })
+    const refusing = callerOf({ hooks: { onComplete: async () => { throw new Error('a virus') } } })
+    const { id } = await engine.create(caller, draftOf({ size: bytes.length, ...withMd5 }))
+    await engine.write(caller, id, { start: 0, body: bodyOf(bytes) })
+    t.equal(await codeOf(engine.complete(refusing, id)), 'STORAGE', 'no such place: the host is asked again')
+    await t.rejects(engine.complete(refusing, id), { message: 'a virus' })
+    t.strictSame(await readdir(join(directory, 'monday')), ['film.bin'])
+    await t.rejects(engine.complete(refusing, id), { message: 'a virus' }, 'the host would now say tuesday')
+    if (crossed) {
+      const { upload } = await engine.complete(caller, id)
+      t.match(upload, { location: 'monday/film.bin', status: 'complete' })
+      t.notOk('target' in upload)
+      t.ok((await stored(engine, upload)).equals(bytes))
+    } else {
+      await engine.remove(caller, id)
+      t.strictSame(await readdir(join(directory, 'monday')), [])
+    }
+  }
+})
+
+t.test('invariant 12: an upload whose place no storage takes can be removed', async t => {
+  const engine = engineOn({ storage: diskStorage({ directory: await folder(t) }), location: () => '../out' })
+  const { id } = await engine.create(caller, draftOf())
+  await engine.write(caller, id, { start: 0, body: bodyOf(bytes) })
+  t.equal(await codeOf(engine.complete(caller, id)), 'STORAGE')
+  await engine.remove(caller, id)
+  t.equal(await codeOf(engine.get(caller, id)), 'NOT_FOUND')
 })
 
 t.test('invariant 5: completing after expiry is refused, finishing in time is not', async t => {

@@ -51,7 +51,7 @@ t.test('an unfinished upload is found after all options but the directory have c
   const { directory, stored } = await storeFile(t, bytes)
   const changed = diskStorage({ directory, path: 'new/%Y', incompleteExt: '.tmp', completeExt: '', durability: 'disk' })
   t.strictSame(await collect(changed.read(stored.upload, [0, 2_000])), bytes)
-  const location = await changed.finish({ ...stored.upload, size: 2_000 }, {})
+  const location = await changed.finish({ ...stored.upload, size: 2_000 })
   t.strictSame(readFileSync(path.join(directory, location)), bytes)
   await changed.remove(stored.upload)
   t.strictSame(entriesOf(directory), [])
@@ -138,7 +138,7 @@ t.test('a record of another storage is refused', async t => {
   for (const storageState of [null, 'x', 1, [], {}, { part: 1, done: 'x', file: 'x' }]) {
     const upload = newUpload({ storageState, size: 0 })
     t.throws(() => storage.read(upload, [0, 1]), { message: 'not created by this storage' })
-    await t.rejects(storage.finish({ ...upload, size: 0 }, {}), { message: 'not created by this storage' })
+    await t.rejects(storage.finish({ ...upload, size: 0 }), { message: 'not created by this storage' })
   }
 })
 
@@ -173,6 +173,17 @@ for (const [location, files, expected] of taken) {
     t.notOk(existsSync(path.join(directory, 'chunked_uploads')), 'the empty folders of the day are gone')
   })
 }
+
+t.test('invariant 12: a finish that crashed finds its file behind a name that has become free', async t => {
+  const bytes = randomBytes(100)
+  const { stored, directory } = await storeFile(t, bytes)
+  await writeFile(path.join(directory, 'x.bin'), 'first')
+  await stored.finish('x.bin')
+  unlinkSync(path.join(directory, 'x.bin'))
+  await stored.finish('x.bin')
+  t.equal(stored.location, 'x-1.bin')
+  t.strictSame(await stored.content(), bytes)
+})
 
 t.test('a location may be the name that the file has anyway', async t => {
   const { stored, directory } = await storeFile(t, randomBytes(10))

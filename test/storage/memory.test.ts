@@ -16,5 +16,5 @@ t.test('a location that a disk would refuse is refused', async t => {
   const storage = memoryStorage()
   const upload = newUpload({ size: 0 })
   await storage.create(upload)
-  await t.rejects(storage.finish({ ...upload, size: 0 }, { location: '../x' }), /"\.\.\/x"/)
+  await t.rejects(storage.finish({ ...upload, size: 0, target: '../x' }), /"\.\.\/x"/)
 })
