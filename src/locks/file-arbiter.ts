@@ -80,7 +80,10 @@ export class Arbiter {
     const serve = (number: number, asked: Asked) => {
       drops.set(number, this.decide(asked, {
         granted: () => { if (!asked.held) peer.send({ type: 'granted', number }) },
-        refused: () => peer.send(asked.held ? { type: 'claim', number, claim: 'lost' } : { type: 'busy', number }),
+        refused: () => {
+          drops.delete(number)
+          peer.send(asked.held ? { type: 'claim', number, claim: 'lost' } : { type: 'busy', number })
+        },
         claimed: claim => peer.send({ type: 'claim', number, claim })
       }))
     }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readdir, readFile, rename, rm, writeFile, type FileHandle } from 'node:fs/promises'
+import { link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,9 +23,10 @@ export interface ArbiterEntry extends MemberEntry {
 /**
  * The folder by which the processes find each other.
  *
- * `<name>.member` is there from when its process listens until it leaves or is found dead. `<generation>.arbiter` says who decides: the
- * highest generation counts. A new generation is made by linking the own member file to the next number, which only one
- * process can, and only after the owner of the highest was found dead. A process that slept between the two might take a number that
+ * `<name>.member` is there from when its process listens until it leaves or is found dead. `<generation>.arbiter` says who decides: it is
+ * that member's file by a second name, and the highest generation counts. A new generation is made by linking the own member file to the
+ * next number, which only one process can, and only after the owner of the highest was found dead. The files are empty, so that all
+ * of it works on a full disk too, where locks are needed to make room. A process that slept between the two might take a number that
  * was used and removed meanwhile: so it looks once more afterwards, and gives way to any higher one. Higher ones are
  * always there before lower ones are removed, so whoever finds himself the highest after linking is it.
  */
@@ -50,9 +51,7 @@ export class Registry {
       this.#entry = { name: this.name, address: join(tmpdir(), `${this.name}.sock`) }
       await listen(server, this.pathOf(this.#entry))
     }
-    const unfinished = this.#file(`${this.name}.new`)
-    await writeFile(unfinished, JSON.stringify(this.#entry))
-    await rename(unfinished, this.#file(`${this.name}.member`))
+    await this.#writeEntry(this.#entry)
   }
 
   /** Call it when the server listens no more. */
@@ -65,9 +64,7 @@ export class Registry {
 
   /** All members but this one; some of them may be dead. */
   async others (): Promise<MemberEntry[]> {
-    const names = (await readdir(this.#directory)).filter(name => name.endsWith('.member') && name !== `${this.name}.member`)
-    const entries = await Promise.all(names.map(name => this.#read(name, name.slice(0, -'.member'.length))))
-    return entries.filter(entry => entry !== undefined)
+    return (await this.#members()).filter(({ name }) => name !== this.name)
   }
 
   /** Removes what a dead member left behind. */
@@ -81,8 +78,13 @@ export class Registry {
     for (;;) {
       const generation = await this.#highest()
       if (generation === 0) return undefined
-      const entry = await this.#read(`${generation}.arbiter`, 'unknown')
-      if (entry !== undefined) return { ...entry, generation }
+      const inode = await this.#inodeOf(`${generation}.arbiter`)
+      if (inode === undefined) continue
+      for (const entry of await this.#members()) {
+        if (await this.#inodeOf(`${entry.name}.member`) === inode) return { ...entry, generation }
+      }
+      // It has left, or was found dead.
+      return { name: 'unknown', address: null, generation }
     }
   }
 
@@ -121,16 +123,30 @@ export class Registry {
     return (await readdir(this.#directory)).filter(name => /^\d+\.arbiter$/.test(name)).map(name => Number.parseInt(name))
   }
 
-  /** @returns undefined when the file is gone. After a power cut it may hold nothing: then nobody listens as `name`. */
-  async #read (file: string, name: string): Promise<MemberEntry | undefined> {
+  async #writeEntry ({ name, address }: MemberEntry): Promise<void> {
+    const file = this.#file(`${name}.member`)
+    if (address === null) return await writeFile(file, '')
+    const unfinished = this.#file(`${name}.new`)
     try {
-      const entry: unknown = JSON.parse(await readFile(this.#file(file), 'utf8'))
-      return isMemberEntry(entry) ? entry : { name, address: null }
+      await writeFile(unfinished, address)
+      await rename(unfinished, file)
     } catch (cause) {
-      if (hasCode(cause, 'ENOENT')) return undefined
-      if (cause instanceof SyntaxError) return { name, address: null }
+      await rm(unfinished, { force: true })
       throw cause
     }
+  }
+
+  async #members (): Promise<MemberEntry[]> {
+    const files = (await readdir(this.#directory)).filter(file => file.endsWith('.member'))
+    const entries = await Promise.all(files.map(async file => {
+      const address = await unlessGone(readFile(this.#file(file), 'utf8'))
+      return address === undefined ? [] : [{ name: file.slice(0, -'.member'.length), address: address === '' ? null : address }]
+    }))
+    return entries.flat()
+  }
+
+  async #inodeOf (file: string): Promise<bigint | undefined> {
+    return (await unlessGone(stat(this.#file(file), { bigint: true })))?.ino
   }
 
   #file (name: string): string {
@@ -148,6 +164,8 @@ function listen (server: Server, path: string): Promise<void> {
     // Exclusive: a worker of a cluster listens itself, or its primary would seem to be it after its death.
     server.listen({ path, exclusive: true }, () => {
       server.off('error', reject)
+      // Without descriptors to spare a connection is not accepted: whoever asks for it tries again, and nobody else is concerned.
+      server.on('error', () => {})
       resolve()
     })
   })
@@ -157,7 +175,11 @@ function hasCode (cause: unknown, code: string): boolean {
   return cause instanceof Error && 'code' in cause && cause.code === code
 }
 
-function isMemberEntry (value: unknown): value is MemberEntry {
-  return typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string' && 'address' in value &&
-    (value.address === null || typeof value.address === 'string')
+async function unlessGone<T> (looking: Promise<T>): Promise<T | undefined> {
+  try {
+    return await looking
+  } catch (cause) {
+    if (hasCode(cause, 'ENOENT')) return undefined
+    throw cause
+  }
 }

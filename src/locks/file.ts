@@ -19,8 +19,8 @@ export interface FileLocksOptions {
  * polls, as the kernel tells when a process has died: its locks are free at once. When the one that decides dies, another takes
  * its place, after it has heard from every living process what that one holds, so nothing that is held is lost.
  *
- * A process that is stopped (SIGSTOP, a debugger) while it decides keeps the others waiting up to their time-outs. Not for
- * network file systems: processes of several machines do not see each other.
+ * A process that is stopped (SIGSTOP, a debugger) keeps the others waiting up to their time-outs while it decides, or while another takes
+ * that over and has to hear what it holds. Not for network file systems: processes of several machines do not see each other.
  *
  * `close` gives up what is held and waited for: call it when the work is done.
  */
