@@ -93,7 +93,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
         protocol: protocol.name,
         user: asUserId(await userOf(request)),
         restricted: settings.userRestricted,
-        maxBytes: typeof options.maxBytes === 'function' ? await options.maxBytes(request) : options.maxBytes ?? null,
+        maxBytes: typeof options.maxBytes === 'function' ? asLimit(await options.maxBytes(request)) : options.maxBytes ?? null,
         hooks: hooksOf(options, request, reply)
       })
     }
@@ -180,6 +180,13 @@ function asUserId (user: unknown): UserId | null {
   if (typeof user === 'bigint') return String(user)
   if (typeof user === 'string' || (typeof user === 'number' && Number.isFinite(user))) return user
   throw new InvalidOption('user', 'must return a string, a finite number, or null')
+}
+
+/** What is no number must not pass for no limit. @throws {InvalidOption} */
+function asLimit (bytes: unknown): number | null {
+  if (bytes === undefined || bytes === null) return null
+  if (typeof bytes === 'number' && bytes >= 0) return bytes
+  throw new InvalidOption('maxBytes', 'must return bytes, or null')
 }
 
 function joinPrefix (...parts: readonly string[]): string {

@@ -222,6 +222,19 @@ t.test('hooks', async t => {
     t.equal((await app.inject({ ...append, headers: { 'content-type': 'a/b' } })).statusCode, 413)
     t.equal((await app.inject({ ...append, headers: { 'content-type': 'a/b', 'x-vip': '1' } })).statusCode, 200)
   })
+
+  t.test('what maxBytes returns never lifts the limit by mistake', async t => {
+    for (const [limit, status] of [[NaN, 500], ['100', 500], [-1, 500], [2.5, 413], [undefined, 200], [Infinity, 200]] as const) {
+      const maxBytes = (): number => JSON.parse('{}').limit ?? limit
+      const { app } = await plainHost(t, { maxBytes })
+      const headers = { 'content-type': 'a/b' }
+      const made = await app.inject({ method: 'POST', url: '/u' })
+      const reply = made.statusCode === 500
+        ? made
+        : await app.inject({ method: 'PATCH', url: `/u/${String(made.json().id)}`, payload: Buffer.from('abc'), headers })
+      t.equal(reply.statusCode, status, String(limit))
+    }
+  })
 })
 
 t.test('the sweeper', async t => {

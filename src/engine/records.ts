@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StorageFull, StorageTrouble, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound } from '../errors.js'
 import type { Metadata } from '../metadata/contract.js'
-import { StorageLost } from '../storage/contract.js'
 import { type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import type { Caller } from './caller.js'
 
@@ -86,7 +85,8 @@ export function mayKnow (caller: Caller, upload: Upload): boolean {
 export function adapterError (cause: unknown): unknown {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
   if (typeof code === 'string' && code.startsWith('FST_CHUNKED_UPLOAD_')) return cause
-  if (cause instanceof StorageLost) return new UploadGone({ cause })
+  // By its name: an adapter may have the class from the package's other build.
+  if (cause instanceof Error && cause.name === 'StorageLost') return new UploadGone({ cause })
   return code === 'ENOSPC' || code === 'EDQUOT' ? new StorageFull({ cause }) : new StorageTrouble({ cause })
 }
 

@@ -44,7 +44,7 @@ export class Saves implements WriteProgress {
   /** Checksum states of batches, oldest first: the newest of a confirmed one, then those that storage has yet to confirm. */
   #states: ChecksumState[] = []
   #saved: number
-  #triedAt = Date.now()
+  #triedAt = performance.now()
   #saving: Promise<void> | undefined
   #closed = false
 
@@ -72,7 +72,7 @@ export class Saves implements WriteProgress {
     this.#dropStates()
     if (this.atomic || this.#saving !== undefined) return
     const { bytes, ms } = this.#around.saveEvery
-    if (this.confirmed - this.#saved >= bytes || Date.now() - this.#triedAt >= ms) {
+    if (this.confirmed - this.#saved >= bytes || performance.now() - this.#triedAt >= ms) {
       this.#saving = this.#save(false).catch(this.#onFailed).finally(() => { this.#saving = undefined })
     }
   }
@@ -107,7 +107,7 @@ export class Saves implements WriteProgress {
     const { confirmed } = this
     const request = this.#request
     if (this.#around.hold.lost) throw new TakenOver()
-    this.#triedAt = Date.now()
+    this.#triedAt = performance.now()
     const applied = this.#changes.length
     const [oldest] = this.#states
     const state = oldest !== undefined && oldest.offset <= confirmed ? oldest : null

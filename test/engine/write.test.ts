@@ -544,7 +544,12 @@ t.test('a check refuses under the lock, before a byte is read', async t => {
 t.test('faults', async t => {
   const bytes = randomBytes(4 * MIB)
 
-  for (const [error, code] of [[full('ENOSPC'), 'STORAGE_FULL'], [full('EIO'), 'STORAGE'], [new StorageLost('gone'), 'GONE']] as const) {
+  for (const [error, code] of [
+    [full('ENOSPC'), 'STORAGE_FULL'],
+    [full('EIO'), 'STORAGE'],
+    [new StorageLost('gone'), 'GONE'],
+    [Object.assign(new Error('gone, in the words of another build'), { name: 'StorageLost' }), 'GONE']
+  ] as const) {
     await t.test(`invariant 13: a storage that fails midway is ${code}, and what it had confirmed stays`, async t => {
       const slow = slowStorage({ failAfter: 2.5 * MIB, error })
       const engine = engineOn({ storage: slow.storage })
