@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import {
-  BodyCut, OffsetMismatch, SizeConflict, StorageTrouble, TakenOver, TooManyUploads, UploadGone
+  BodyCut, OffsetMismatch, ShuttingDown, SizeConflict, StorageTrouble, TakenOver, TooManyUploads, UploadGone
 } from '../errors.js'
 import type { Locks } from '../locks/contract.js'
 import type { ListQuery, Metadata } from '../metadata/contract.js'
-import type { Storage } from '../storage/contract.js'
+import type { Storage, WriteProgress } from '../storage/contract.js'
 import {
   type ByteRange, type CompleteUpload, type JsonValue, type RemovalReason, type Upload, type UploadingUpload, isExpired, offsetOf
 } from '../upload.js'
@@ -184,9 +184,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       const written = await this.#writeBody(caller, upload, request, hold)
       if (range !== undefined) return { upload: written, completed: undefined }
       return await this.#completeIfDue(caller, written, request, hold)
-    }).catch((error: unknown) => {
-      throw error instanceof TakenOver && this.#removing.has(id) ? new UploadGone() : error
-    })
+    }).catch(this.#goneIfRemoving(id))
     if (range === undefined) return saved
     if (!isDue(saved.upload, request)) {
       this.#follower.follow(saved.upload)
@@ -213,7 +211,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   /**
    * Fills an empty upload with the bytes of complete ones and completes it. With `resume`, what it has already is taken for their
    * beginning: a concatenation that was interrupted goes on.
-   * @throws {SizeLimitExceeded} {@link SizeConflict}, {@link OffsetMismatch} when the upload is not empty, and as {@link complete}
+   * @throws {SizeLimitExceeded} {@link SizeConflict}, {@link OffsetMismatch} when the upload is not empty, {@link TakenOver} or
+   * {@link UploadGone} when somebody wants it otherwise meanwhile, and as {@link complete}
    */
   async concat (
     caller: Caller, id: string, parts: readonly CompleteUpload[], { resume = false }: { readonly resume?: boolean } = {}
@@ -227,9 +226,9 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       if (upload.size === size && covers(upload.received, [0, size])) return await this.#finish(caller, upload, {}, hold)
       const filled = this.storage.concat === undefined
         ? await this.#appendParts(caller, upload, parts, size, hold)
-        : await this.#concatInStorage(upload, parts, size)
+        : await this.#concatInStorage(upload, parts, size, hold)
       return await this.#finish(caller, filled, {}, hold)
-    })
+    }).catch(this.#goneIfRemoving(id))
   }
 
   /** Changes what the protocol or the host keeps with an upload. */
@@ -399,15 +398,25 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return completed
   }
 
-  async #concatInStorage (upload: UploadingUpload, parts: readonly CompleteUpload[], size: number): Promise<UploadingUpload> {
+  async #concatInStorage (
+    upload: UploadingUpload, parts: readonly CompleteUpload[], size: number, hold: Hold
+  ): Promise<UploadingUpload> {
     let position = 0
     const changes: Array<(state: JsonValue) => JsonValue> = []
-    await asked(async () => await this.storage.concat?.(upload, parts, {
+    const wanted = new AbortController()
+    hold.listen(claim => { if (claim !== 'yield') wanted.abort() })
+    const signal = AbortSignal.any([wanted.signal, this.stopSignal])
+    const progress: WriteProgress = {
       confirm: (end, change) => {
         position = end
         if (change !== undefined) changes.push(change)
       }
-    }))
+    }
+    await asked(async () => await this.storage.concat?.(upload, parts, progress, signal)).catch((error: unknown) => {
+      // Storages may throw what the signal gives them.
+      if (!signal.aborted) throw error
+    })
+    if (position !== size && signal.aborted) throw wanted.signal.aborted ? new TakenOver() : new ShuttingDown()
     if (position !== size) throw new StorageTrouble({ cause: new Error(`storage confirmed ${position}, not ${size}`) })
     return asUploading(await this.records.update(upload.id, current => ({
       ...asUploading(current),
@@ -438,6 +447,11 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       }
     }
     return filled
+  }
+
+  /** A request that lost its upload to the removal need not come again. */
+  #goneIfRemoving (id: string): (error: unknown) => never {
+    return error => { throw error instanceof TakenOver && this.#removing.has(id) ? new UploadGone() : error }
   }
 
   /** What a listener throws is its own trouble: what it was told of has happened. */

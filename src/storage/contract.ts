@@ -34,8 +34,12 @@ export interface Storage {
    * `upload.target` by then. Idempotent.
    */
   remove (upload: Upload): Promise<void>
-  /** Fills `upload` from byte 0 with the whole of `parts`, in their order, without sending the bytes through the client. */
-  concat?(upload: Upload, parts: readonly CompleteUpload[], progress: WriteProgress): Promise<void>
+  /**
+   * Fills `upload` from byte 0 with the whole of `parts`, in their order, without sending the bytes through the client. Once `signal`
+   * aborts, somebody waits for the end of it: the adapter comes to an end soon, with whatever it has. It may be called again, from the
+   * start.
+   */
+  concat?(upload: Upload, parts: readonly CompleteUpload[], progress: WriteProgress, signal: AbortSignal): Promise<void>
   /** Path of a local file that holds the bytes at their own offsets, for readers off the event loop; undefined for none. */
   localPath?(upload: Upload): string | undefined
   /** Called when the plugin closes. Only for what the adapter itself opened. */

@@ -120,9 +120,9 @@ export function diskStorage ({
       await folders.prune(part)
     },
 
-    async concat (upload, parts, progress) {
+    async concat (upload, parts, progress, signal) {
       const files = parts.map(part => ({ file: folders.absolute(relativeFile(part.location, 'location')), size: part.size }))
-      await fill(upload, 0, filesAsBatches(files), progress)
+      await fill(upload, 0, filesAsBatches(files, signal), progress)
     },
 
     localPath (upload) {

@@ -92,9 +92,9 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
     },
 
     ...inner.concat !== undefined && {
-      async concat (upload, parts, progress) {
+      async concat (upload, parts, progress, signal) {
         if ([upload, ...parts].some(one => sealedState(one) !== undefined)) throw new PasswordRequired()
-        await inner.concat?.(upload, parts, progress)
+        await inner.concat?.(upload, parts, progress, signal)
       }
     } satisfies Partial<Storage>,
 

@@ -72,9 +72,10 @@ export function memoryStorage (): Storage {
       files.delete(upload.id)
     },
 
-    async concat (upload, parts, progress) {
+    async concat (upload, parts, progress, signal) {
       let end = 0
       for (const part of parts) {
+        if (signal.aborted) return
         const bytes = fileOf(part).bytes(0, part.size)
         fileOf(upload).put(end, bytes)
         end += bytes.byteLength

@@ -202,6 +202,23 @@ export function declareConcatTests (check: StorageCheck): void {
     assert.deepEqual(await stored.content(), Buffer.concat([bytes, bytes]))
   })
 
+  check('concat that is told to stop ends before its work is done, and can be called again', async storage => {
+    if (storage.concat === undefined) return
+    const part = await StoredUpload.create(storage, { size: 2_500_000 })
+    const bytes = randomBytes(2_500_000)
+    await part.write(0, [[bytes]])
+    await part.finish()
+    const stored = await StoredUpload.create(storage, { size: 5_000_000 })
+    const remembered = stored.upload
+    // What it throws then, if anything, is its own.
+    await stored.concat([part.complete, part.complete], AbortSignal.abort()).catch(() => {})
+    assert.ok(offsetOf(stored.upload) < 5_000_000)
+    stored.upload = remembered
+    await stored.concat([part.complete, part.complete])
+    await stored.finish()
+    assert.deepEqual(await stored.content(), Buffer.concat([bytes, bytes]))
+  })
+
   check('concat of a part that is gone throws StorageLost', async storage => {
     if (storage.concat === undefined) return
     const parts = await Promise.all([0, 1].map(async () => {

@@ -41,11 +41,11 @@ export class StoredUpload {
     assert.equal(progress.end, given, 'everything given is confirmed before write resolves')
   }
 
-  async concat (parts: readonly CompleteUpload[]): Promise<void> {
+  async concat (parts: readonly CompleteUpload[], signal: AbortSignal = new AbortController().signal): Promise<void> {
     const size = parts.reduce((bytes, part) => bytes + part.size, 0)
     const progress = this.#progress(0, () => size)
-    await this.storage.concat?.(this.upload, parts, progress)
-    assert.equal(progress.end, size, 'all parts are confirmed before concat resolves')
+    await this.storage.concat?.(this.upload, parts, progress, signal)
+    if (!signal.aborted) assert.equal(progress.end, size, 'all parts are confirmed before concat resolves')
   }
 
   /** Finishes, and remembers the location without marking the record: a repeated call is one after a crash. */

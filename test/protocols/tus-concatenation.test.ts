@@ -203,9 +203,9 @@ t.test('a long concatenation is answered in time: 201 without an offset, or 503;
     const storage = memoryStorage()
     const { open, passed } = gate()
     const slow = changedStorage(storage, {
-      concat: async (upload, parts, progress) => {
+      concat: async (upload, parts, progress, signal) => {
         await passed
-        await storage.concat?.(upload, parts, progress)
+        await storage.concat?.(upload, parts, progress, signal)
       }
     })
     const server = await startTus(t, {
