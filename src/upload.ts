@@ -45,8 +45,10 @@ interface UploadFields {
   readonly chunkSize: number | null
   readonly createdAt: number
   readonly updatedAt: number
-  /** When an unfinished upload may be swept; null for never. */
+  /** When an upload that is not finished, or only a part of a file, may be swept; null for never. */
   readonly expiresAt: number | null
+  /** A part of a file that is put together later, and no file itself: it expires when it is complete, too. Left out of all others. */
+  readonly partial?: true
   /** The whole-file checksum this upload keeps; null for none. */
   readonly checksum: UploadChecksum | null
   /** Progress of that checksum; null before the first byte. */
@@ -93,7 +95,12 @@ export function offsetOf (upload: Pick<Upload, 'received'>): number {
   return first !== undefined && first[0] === 0 ? first[1] : 0
 }
 
-/** True for an unfinished upload whose time is over. */
+/** True for an upload that is not finished, or only a part of a file. Finished files never expire. */
+export function mayExpire (upload: Upload): boolean {
+  return upload.status === 'uploading' || (upload.status === 'complete' && upload.partial === true)
+}
+
+/** True for an upload whose time is over. */
 export function isExpired (upload: Upload, now: number): boolean {
-  return upload.status === 'uploading' && upload.expiresAt !== null && upload.expiresAt <= now
+  return mayExpire(upload) && upload.expiresAt !== null && upload.expiresAt <= now
 }

@@ -59,6 +59,6 @@ export interface UploadDraft {
   readonly expiresIn: number | null
   /** True gives the upload a small integer beside its id. */
   readonly serial: boolean
-  /** True for a piece of a file that is put together later: it has no name and type of its own. */
+  /** True for a part of a file that is put together later: it has no name and type of its own, and expires when it is complete, too. */
   readonly partial?: boolean
 }

@@ -80,11 +80,11 @@ export class Completion {
 
   /**
    * Puts the file where the host wants it, which is written down before. Where an earlier try wanted it goes first, as it may be there
-   * already: what a hook of the host says may depend on the time.
+   * already: what a hook of the host says may depend on the time. Parts of files stay where they are.
    */
   async #place (upload: UploadingUpload, size: number): Promise<{ readonly upload: UploadingUpload, readonly location: string }> {
     const put = async (ready: UploadingUpload) => ({ upload: ready, location: await asked(() => this.#storage.finish({ ...ready, size })) })
-    const target = this.#location?.(upload) ?? undefined
+    const target = upload.partial === true ? undefined : this.#location?.(upload) ?? undefined
     if (target === upload.target) return await put(upload)
     if (upload.target !== undefined) {
       const before = await put(upload).catch(() => undefined)

@@ -52,6 +52,7 @@ export function newUpload (caller: Caller, draft: UploadDraft): UploadingUpload 
     createdAt: now,
     updatedAt: now,
     expiresAt: draft.expiresIn === null ? null : now + draft.expiresIn,
+    ...draft.partial === true && { partial: true },
     checksum: draft.checksum === null ? null : { ...draft.checksum, value: draft.checksum.value?.toLowerCase() ?? null },
     checksumState: null,
     storageState: null,

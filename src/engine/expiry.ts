@@ -11,15 +11,15 @@ export interface DeleteExpiredOptions {
 }
 
 export interface DeletedExpired {
-  /** Unfinished uploads whose bytes were removed. */
+  /** Uploads whose bytes were removed: unfinished ones, and parts of files. */
   readonly files: number
   /** Records that were removed. */
   readonly records: number
 }
 
 /**
- * Removes what is over: unfinished uploads past their time, and kept records of removed ones. Works under each upload's lock, passes
- * over uploads in use, and never touches a finished file.
+ * Removes what is over: unfinished uploads past their time, parts of files too if they are complete, and kept records of removed ones.
+ * Works under each upload's lock, passes over uploads in use, and never touches a finished file.
  */
 export async function deleteExpired (engine: UploadEngine, options: DeleteExpiredOptions = {}): Promise<DeletedExpired> {
   const { keepRecord = false, filter = () => true, onError = () => {} } = options
@@ -39,7 +39,7 @@ export async function deleteExpired (engine: UploadEngine, options: DeleteExpire
     }
   }
 
-  for await (const seen of engine.everyUpload({ status: 'uploading', expiredBefore: now })) {
+  for await (const seen of engine.everyUpload({ expiredBefore: now })) {
     await sweep(seen, upload => isExpired(upload, now), async upload => {
       await engine.discard(upload, 'expired', keepRecord)
       files++

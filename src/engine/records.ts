@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StorageFull, StorageTrouble, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound } from '../errors.js'
 import type { Metadata } from '../metadata/contract.js'
-import { type Upload, type UploadingUpload, isExpired } from '../upload.js'
+import { type CompleteUpload, type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import type { Caller } from './caller.js'
 
 /** Compare-and-set attempts before a record counts as contested without end. */
@@ -107,6 +107,15 @@ export function assertUploading (upload: Upload, late = false): asserts upload i
   if (upload.status === 'complete') throw new UploadComplete()
   if (upload.status === 'removed') throw upload.reason === 'expired' ? new UploadExpired() : new UploadGone()
   if (!late && isExpired(upload, Date.now())) throw new UploadExpired()
+}
+
+/**
+ * Of a complete upload too: a part of a file has its time.
+ * @throws {UploadExpired} {@link UploadGone}
+ */
+export function assertThere (upload: Upload): asserts upload is UploadingUpload | CompleteUpload {
+  if (upload.status !== 'complete') assertUploading(upload)
+  else if (isExpired(upload, Date.now())) throw new UploadExpired()
 }
 
 /** The record as one that is being uploaded, whether or not its time is over. @throws as {@link assertUploading} */

@@ -26,7 +26,7 @@ import { UploadChecksums } from './upload-checksums.js'
 import { type WriteRequest, writeBody } from './write.js'
 
 export type { Completed, CompleteRequest } from './completion.js'
-export { assertUploading } from './records.js'
+export { assertThere, assertUploading } from './records.js'
 
 export interface EngineOptions {
   readonly storage: Storage

@@ -35,7 +35,10 @@ export interface ListQuery {
   /** null: anonymous uploads only. Left out: everybody's. */
   readonly user?: UserId | null
   readonly status?: Upload['status']
-  /** Unfinished uploads whose `expiresAt` is at or before this time (ms). */
+  /**
+   * Uploads whose `expiresAt` is at or before this time (ms), if they are unfinished, or complete with `partial`; never any other one
+   * that is complete.
+   */
   readonly expiredBefore?: number
   /** The `cursor` of the page before. */
   readonly cursor?: string

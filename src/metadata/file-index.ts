@@ -34,7 +34,7 @@ class NameIndex {
   }
 }
 
-/** Ids of the unfinished uploads, so that a sweep costs what is unfinished, not what is stored. An id may be too many, never missing. */
+/** Ids of what may expire, so that a sweep costs what is unfinished, not what is stored. An id may be too many, never missing. */
 export class OpenIndex extends NameIndex {
   async add (id: string): Promise<void> {
     await this.write(join(this.directory, id), '', 'w')

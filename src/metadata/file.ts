@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Upload } from '../upload.js'
+import { mayExpire, type Upload } from '../upload.js'
 import type { Metadata } from './contract.js'
 import { ChecksumIndex, OpenIndex, SerialIndex } from './file-index.js'
 import { RecordFiles } from './file-records.js'
@@ -26,9 +26,9 @@ const LIST_CONCURRENCY = 32
 
 /**
  * Records as JSON files in a folder: no service, no lock, and safe when several processes of one machine use the folder at once.
- * A lookup by id, by serial or by checksum opens only what it asks for; a list of unfinished uploads reads those only; any other
- * list reads every record, with memory for the ids and one page. Not for network file systems. Ids are used once: one that was
- * deleted does not come again. Files that are removed by hand while a server runs may be seen for a while.
+ * A lookup by id, by serial or by checksum opens only what it asks for; a list of unfinished or expired uploads reads what may expire
+ * alone; any other list reads every record, with memory for the ids and one page. Not for network file systems. Ids are used once: one
+ * that was deleted does not come again. Files that are removed by hand while a server runs may be seen for a while.
  */
 export function fileMetadata (options: FileMetadataOptions): Metadata {
   const { directory, durability = 'process', maxOpenFiles = 256 } = options
@@ -40,7 +40,7 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
 
   // Indexes are written before the record and thinned out behind it: a crash leaves a name too many, which is seen when it is met.
   const addToIndexes = async (upload: Upload): Promise<void> => {
-    if (upload.status === 'uploading') await unfinished.add(upload.id)
+    if (mayExpire(upload)) await unfinished.add(upload.id)
     if (upload.status === 'complete' && upload.checksum !== null) await checksums.add(upload.checksum, upload.id)
   }
 
@@ -72,7 +72,7 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
       if (!records.isId(upload.id)) return false
       await addToIndexes(upload)
       const { won, before } = await records.update(upload)
-      if (won && before === 'uploading') await unfinished.remove(upload.id)
+      if (won && !mayExpire(upload) && (before === 'uploading' || upload.partial === true)) await unfinished.remove(upload.id)
       if (won && before === 'complete' && upload.status === 'removed' && upload.checksum !== null) {
         await checksums.remove(upload.checksum, upload.id)
       }
@@ -90,15 +90,15 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
 
     async list (query) {
       const { cursor = '', limit = PAGE_SIZE } = query
-      const onlyUnfinished = query.status === 'uploading' || query.expiredBefore !== undefined
-      const ids = (onlyUnfinished ? await unfinished.ids() : await records.ids()).filter(id => id > cursor).sort()
+      const onlyOpen = query.status === 'uploading' || query.expiredBefore !== undefined
+      const ids = (onlyOpen ? await unfinished.ids() : await records.ids()).filter(id => id > cursor).sort()
       const uploads: Upload[] = []
       for (let start = 0; start < ids.length; start += LIST_CONCURRENCY) {
         const some = ids.slice(start, start + LIST_CONCURRENCY)
         const found = await Promise.all(some.map(async id => {
           const record = await records.peek(id)
-          if (onlyUnfinished && record === undefined) await unfinished.removeOrphan(id)
-          if (onlyUnfinished && record !== undefined && record.status !== 'uploading') await unfinished.remove(id)
+          if (onlyOpen && record === undefined) await unfinished.removeOrphan(id)
+          if (onlyOpen && record !== undefined && !mayExpire(record)) await unfinished.remove(id)
           return record
         }))
         for (const record of found) {

@@ -1,4 +1,4 @@
-import type { Upload } from '../upload.js'
+import { isExpired, type Upload } from '../upload.js'
 import type { ChecksumQuery, ListQuery } from './contract.js'
 
 /** How many records a page holds when the query does not say. */
@@ -8,8 +8,7 @@ export const PAGE_SIZE = 100
 export function matchesList (upload: Upload, query: ListQuery): boolean {
   return matchesOwner(upload, query) &&
     (query.status === undefined || upload.status === query.status) &&
-    (query.expiredBefore === undefined ||
-      (upload.status === 'uploading' && upload.expiresAt !== null && upload.expiresAt <= query.expiredBefore))
+    (query.expiredBefore === undefined || isExpired(upload, query.expiredBefore))
 }
 
 /** True for a complete upload with this checksum that passes the other filters. */

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertUploading } from '../engine/upload-engine.js'
+import { assertThere } from '../engine/upload-engine.js'
 import { sendUpload } from '../http/download.js'
 import { continueWhenRead } from '../http/expect-continue.js'
 import { methodOf } from '../http/method-override.js'
@@ -74,7 +74,7 @@ async function discover (_mount: TusMount, _request: FastifyRequest, reply: Fast
 /** GET is not of tus, and needs no Tus-Resumable. */
 async function download (mount: TusMount, request: FastifyRequest, reply: FastifyReply, id: string): Promise<FastifyReply> {
   const upload = await mount.engine.get(await mount.caller(request, reply), id)
-  if (upload.status !== 'complete') assertUploading(upload)
+  assertThere(upload)
   if (upload.status !== 'complete' || isPartial(upload)) throw new Refusal(403, 'UNFINISHED', 'Only finished uploads can be downloaded')
   const { downloads } = mount
   return await sendUpload(request, reply, mount.engine, upload, downloads === false ? {} : { inline: downloads.inline })

@@ -281,6 +281,8 @@ const CASES: readonly Case[] = [
         for (const expiresAt of [null, 1000, 2000]) {
           const upload = newUpload({ protocol, user, expiresAt })
           records.push(upload, complete({ ...upload, id: `${upload.id}c` }), removed({ ...upload, id: `${upload.id}r` }))
+          const part = { ...upload, partial: true } as const
+          records.push(complete({ ...part, id: `${part.id}p` }), removed({ ...part, id: `${part.id}q` }))
         }
       }
     }
@@ -314,6 +316,24 @@ const CASES: readonly Case[] = [
     assert.deepEqual(await seen(), ['uploading'])
     await a.update({ ...upload, expiresAt: null, version: 6 })
     assert.deepEqual(await seen(), ['uploading'])
+  }],
+  ['a part of a file may expire when it is complete, until it is removed', async (a, b) => {
+    const upload = await a.create(newUpload({ expiresAt: 1000, partial: true }))
+    const expired = async (expiredBefore = 1000) => await idsOf(b, { expiredBefore })
+    assert.deepEqual(await expired(), [upload.id])
+    await a.update({ ...complete(upload), version: 2 })
+    assert.deepEqual(await expired(), [upload.id])
+    assert.deepEqual(await idsOf(a, { status: 'uploading' }), [])
+    assert.deepEqual(await expired(), [upload.id])
+    await b.update({ ...complete(upload), expiresAt: 2000, version: 3 })
+    assert.deepEqual([await expired(), await expired(2000)], [[], [upload.id]])
+    await a.update({ ...removed(upload), version: 4 })
+    assert.deepEqual(await expired(), [])
+    const other = await a.create(complete(newUpload({ expiresAt: 1000, partial: true })))
+    await a.create(complete(newUpload({ expiresAt: 1000 })))
+    assert.deepEqual(await expired(), [other.id])
+    await b.delete(other.id, 1)
+    assert.deepEqual(await expired(), [])
   }],
 
   ['a complete upload is found by its checksum, any other is not', async (a, b) => {
@@ -376,7 +396,8 @@ function expectedIn (upload: Upload, query: ListQuery): boolean {
   if (query.user !== undefined && upload.user !== query.user) return false
   if (query.status !== undefined && upload.status !== query.status) return false
   if (query.expiredBefore === undefined) return true
-  return upload.status === 'uploading' && upload.expiresAt !== null && upload.expiresAt <= query.expiredBefore
+  const mayExpire = upload.status === 'uploading' || (upload.status === 'complete' && upload.partial === true)
+  return mayExpire && upload.expiresAt !== null && upload.expiresAt <= query.expiredBefore
 }
 
 /** Every choice of one value, or none, for each filter. */

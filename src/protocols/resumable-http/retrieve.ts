@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertUploading } from '../../engine/upload-engine.js'
+import { assertThere } from '../../engine/upload-engine.js'
 import { sendUpload } from '../../http/download.js'
 import { type ResumableMount, setProgress } from './mount.js'
 import { Refusal } from './problem.js'
@@ -15,7 +15,7 @@ export async function retrieve (mount: ResumableMount, request: FastifyRequest, 
   checkRetrieval(request)
   const caller = await mount.caller(request, reply)
   const upload = await mount.engine.settle(caller, id)
-  if (upload.status !== 'complete') assertUploading(upload)
+  assertThere(upload)
   setProgress(request, reply, upload).header('Upload-Limit', mount.limitFor(request, caller, upload))
   if (upload.size !== null) reply.header('Upload-Length', String(upload.size))
   const { downloads } = mount

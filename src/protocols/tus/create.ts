@@ -53,7 +53,7 @@ export async function create (mount: TusMount, request: FastifyRequest, reply: F
 async function createFinal (
   mount: TusMount, caller: Caller, draft: UploadDraft, concat: Concat & { kind: 'final' }, request: FastifyRequest, reply: FastifyReply
 ): Promise<FastifyReply> {
-  const { engine, finals, settings } = mount
+  const { engine, finals, lateFinals, settings } = mount
   const parts = await finals.parts(caller, concat.parts)
   const unfinished = settings.extensions.has('concatenation-unfinished')
   if (!unfinished && parts.some(part => part.status !== 'complete')) {
@@ -61,13 +61,17 @@ async function createFinal (
   }
   const least = parts.reduce((sum, part) => sum + (part.size ?? 0), 0)
   if (caller.maxBytes !== null && least > caller.maxBytes) throw new SizeLimitExceeded(caller.maxBytes)
-  const created = await engine.create(caller, { ...draft, size: sumOf(parts) })
-  reply.header('location', locationOf(request, created.id, settings))
-  const { upload, completed } = await finals.begin(caller, created, mount.log(request))
+  const known = unfinished ? undefined : await lateFinals.find(caller, parts, draft)
+  const final = known ?? await engine.create(caller, { ...draft, size: sumOf(parts) })
+  reply.header('location', locationOf(request, final.id, settings))
+  const log = mount.log(request)
+  const { upload, completed } = known === undefined ? await finals.begin(caller, final, log) : await finals.join(caller, final, log)
   if (upload.status === 'complete') setOffset(reply, upload)
   else if (!unfinished) {
-    return await reply.code(503).header('retry-after', '5').type('text/plain').send('CONCAT: The concatenation goes on\n')
+    await lateFinals.remember(caller, upload)
+    throw new Refusal(503, 'CONCAT', 'The concatenation goes on', { 'retry-after': '5' })
   }
+  if (known !== undefined) await lateFinals.forget(caller, known)
   mount.setExpires(reply, upload)
   return await send(reply, 201, completed?.reply)
 }

@@ -1,5 +1,5 @@
 import { UploadBusy, UploadComplete, UploadGone } from '../../errors.js'
-import { assertUploading, type Completed, type UploadEngine } from '../../engine/upload-engine.js'
+import { assertThere, type Completed, type UploadEngine } from '../../engine/upload-engine.js'
 import type { CompleteUpload, Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { TusSettings } from './options.js'
@@ -40,18 +40,42 @@ export class Finals {
     return parts
   }
 
-  /** Lets the parts of a new final upload know that it waits for them; completes it where all of them are complete. */
+  /**
+   * Lets the parts of a new final upload know that it needs them, so that they live as long as it may; completes it where all of them are
+   * complete.
+   */
   async begin (caller: Caller, final: Upload, log: Log): Promise<FinalState> {
-    const ids = new Set(stateOf(final).parts)
-    for (const part of await this.#read(caller, [...ids])) {
-      if (part.status === 'complete') continue
-      await this.#engine.update(everybody(caller), part.id, current => {
+    for (const id of new Set(stateOf(final).parts)) {
+      await this.#engine.update(everybody(caller), id, current => {
         const state = stateOf(current)
-        return { protocolState: stored({ ...state, finals: [...state.finals ?? [], final.id] }) }
+        const waits = current.status !== 'complete' || this.#settings.deletePartials
+        return {
+          expiresAt: later(current.expiresAt, final.expiresAt),
+          ...waits && { protocolState: stored({ ...state, finals: [...state.finals ?? [], final.id] }) }
+        }
       })
     }
     // A part that became complete before it knew is seen now.
     return await this.advance(caller, final, log)
+  }
+
+  /** Where the expiry counts from the last activity, that of a part counts for all that waits for it: final uploads and their parts. */
+  async keepAlive (caller: Caller, part: Upload, log: Log): Promise<void> {
+    const lifetime = this.#engine.options.slidingExpiry
+    if (lifetime === null) return
+    const until = Date.now() + lifetime
+    for (const id of stateOf(part).finals ?? []) {
+      try {
+        const final = await this.#engine.get(everybody(caller), id)
+        // Not with each of many small bodies.
+        if (final.status !== 'uploading' || final.expiresAt === null || until - final.expiresAt < lifetime / 10) continue
+        for (const one of new Set([id, ...stateOf(final).parts ?? []])) {
+          await this.#engine.update(everybody(caller), one, current => ({ expiresAt: later(current.expiresAt, until) }))
+        }
+      } catch (error) {
+        log(error, id)
+      }
+    }
   }
 
   /** A partial upload is complete: the final ones that waited for it may be complete as well. */
@@ -76,8 +100,15 @@ export class Finals {
     const parts = await this.#partsOf(caller, final)
     const complete = parts.filter(part => part.status === 'complete')
     if (complete.length < parts.length) return { upload: final }
-    const state = await this.#within(this.#running.get(final.id) ?? this.#start(caller, final.id, complete), final.id, log)
+    const state = await this.#within(this.#running.get(final.id) ?? this.#start(caller, final.id, complete, log), final.id, log)
     return state ?? { upload: final }
+  }
+
+  /** As {@link advance}, but waits for work that goes on already, too. */
+  async join (caller: Caller, final: Upload, log: Log): Promise<FinalState> {
+    const running = this.#running.get(final.id)
+    if (running === undefined) return await this.advance(caller, final, log)
+    return await this.#within(running, final.id, log) ?? { upload: final }
   }
 
   /** Bytes; null while a part's length is unknown. */
@@ -95,22 +126,22 @@ export class Finals {
     const known = new Map<string, Upload>()
     for (const id of new Set(ids)) {
       const upload = await this.#engine.get(caller, id)
-      if (upload.status !== 'complete') assertUploading(upload)
+      assertThere(upload)
       known.set(id, upload)
     }
     return ids.flatMap(id => known.get(id) ?? [])
   }
 
-  async #start (caller: Caller, id: string, parts: readonly CompleteUpload[]): Promise<FinalState> {
-    const running = this.#concatenate(everybody(caller), id, parts).finally(() => { this.#running.delete(id) })
+  async #start (caller: Caller, id: string, parts: readonly CompleteUpload[], log: Log): Promise<FinalState> {
+    const running = this.#concatenate(everybody(caller), id, parts, log).finally(() => { this.#running.delete(id) })
     this.#running.set(id, running)
     return await running
   }
 
-  async #concatenate (caller: Caller, id: string, parts: readonly CompleteUpload[]): Promise<FinalState> {
+  async #concatenate (caller: Caller, id: string, parts: readonly CompleteUpload[], log: Log): Promise<FinalState> {
     try {
       const completed = await this.#engine.concat(caller, id, parts, { resume: true })
-      if (this.#settings.deletePartials) await this.#removeParts(caller, id, parts)
+      if (this.#settings.deletePartials) await this.#removeParts(caller, id, parts, log)
       return { upload: completed.upload, completed }
     } catch (error) {
       // Another request was faster, or another node is at it.
@@ -119,10 +150,23 @@ export class Finals {
     }
   }
 
-  async #removeParts (caller: Caller, id: string, parts: readonly CompleteUpload[]): Promise<void> {
+  /** Those that another final upload needs, the last one to be complete removes. Who asks again for a late one has to name them. */
+  async #removeParts (caller: Caller, id: string, parts: readonly CompleteUpload[], log: Log): Promise<void> {
+    const first = await this.#engine.get(caller, parts[0]?.id ?? '').catch(() => undefined)
+    if (first !== undefined && stateOf(first).late?.includes(id) === true) return
     for (const part of new Set(parts)) {
-      const others = stateOf(part).finals?.some(final => final !== id) === true
-      if (!others) await this.#engine.remove({ ...caller, hooks: {} }, part.id, { keepRecord: this.#settings.keepRecords }).catch(() => {})
+      try {
+        const { protocolState } = await this.#engine.update(caller, part.id, current => {
+          const state = stateOf(current)
+          return { protocolState: stored({ ...state, finals: state.finals?.filter(final => final !== id) ?? [] }) }
+        })
+        if (stateOf({ protocolState }).finals?.length === 0) {
+          await this.#engine.remove({ ...caller, hooks: {} }, part.id, { keepRecord: this.#settings.keepRecords })
+        }
+      } catch (error) {
+        // The file is whole. The part is swept when its time is over.
+        log(error, part.id)
+      }
     }
   }
 
@@ -146,6 +190,11 @@ export class Finals {
 /** Length of what the parts make together, in bytes; null while one is unknown. */
 export function sumOf (parts: readonly Upload[]): number | null {
   return parts.reduce<number | null>((sum, { size }) => sum === null || size === null ? null : sum + size, 0)
+}
+
+/** ms; null is never. */
+function later (one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : Math.max(one, other)
 }
 
 /** Parts and final were checked when they were made: who sends the last byte need not be the owner. */

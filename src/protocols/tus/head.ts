@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertUploading } from '../../engine/upload-engine.js'
+import { assertThere } from '../../engine/upload-engine.js'
 import { UploadComplete } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
@@ -14,7 +14,7 @@ export async function head (mount: TusMount, request: FastifyRequest, reply: Fas
   reply.header('cache-control', 'no-store')
   const caller = await mount.caller(request, reply)
   const known = await mount.engine.get(caller, id)
-  if (known.status !== 'complete') assertUploading(known)
+  assertThere(known)
   const upload = isFinal(known)
     ? (await mount.finals.advance(caller, known, mount.log(request))).upload
     : await settled(mount, caller, known, request)
@@ -34,7 +34,7 @@ export async function head (mount: TusMount, request: FastifyRequest, reply: Fas
 async function settled (mount: TusMount, caller: Caller, known: Upload, request: FastifyRequest): Promise<Upload> {
   const { engine, finals } = mount
   const upload = known.status === 'uploading' ? await engine.settle(caller, known.id) : known
-  if (upload.status !== 'complete') assertUploading(upload)
+  assertThere(upload)
   if (upload.status === 'complete' || upload.size !== offsetOf(upload)) return upload
   try {
     const completed = await engine.complete(caller, upload.id, { silent: isPartial(upload) })

@@ -1,9 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/upload-engine.js'
-import { UserRequired } from '../../errors.js'
-import { type Upload, offsetOf } from '../../upload.js'
+import { ShuttingDown, UserRequired } from '../../errors.js'
+import { type Upload, mayExpire, offsetOf } from '../../upload.js'
 import type { Caller, CompletionReply, Uploads } from '../contract.js'
 import { Finals } from './finals.js'
+import { LateFinals } from './late-finals.js'
 import type { TusSettings } from './options.js'
 
 /** One mount of the protocol: what its verbs share. */
@@ -11,6 +12,7 @@ export class TusMount {
   readonly engine: UploadEngine
   readonly settings: TusSettings
   readonly finals: Finals
+  readonly lateFinals: LateFinals
   readonly #uploads: Uploads
 
   constructor (uploads: Uploads, settings: TusSettings) {
@@ -18,6 +20,7 @@ export class TusMount {
     this.engine = uploads.engine
     this.settings = settings
     this.finals = new Finals(uploads.engine, settings)
+    this.lateFinals = new LateFinals(uploads.engine)
   }
 
   /** ms from creation until an unfinished upload expires; null for never. */
@@ -42,9 +45,9 @@ export class TusMount {
     return caller
   }
 
-  /** Upload-Expires, as long as the upload may expire (tus 1.0.0, expiration). */
+  /** Upload-Expires, as long as the upload may expire (tus 1.0.0, expiration): a partial one even when it is complete. */
   setExpires (reply: FastifyReply, upload: Upload): void {
-    if (!this.settings.extensions.has('expiration') || upload.status !== 'uploading' || upload.expiresAt === null) return
+    if (!this.settings.extensions.has('expiration') || !mayExpire(upload) || upload.expiresAt === null) return
     reply.header('upload-expires', new Date(upload.expiresAt).toUTCString())
   }
 
@@ -52,7 +55,7 @@ export class TusMount {
   log (request: FastifyRequest): (error: unknown, upload: string) => void {
     return (error, upload) => {
       const refused = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500
-      request.log[refused ? 'info' : 'error']({ err: error, upload }, 'a concatenation failed')
+      request.log[refused || error instanceof ShuttingDown ? 'info' : 'error']({ err: error, upload }, 'a concatenation failed')
     }
   }
 }

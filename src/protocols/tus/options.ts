@@ -37,13 +37,13 @@ export interface TusOptions {
   readonly checksum?: string | false
   /** ms from creation until an unfinished upload expires; null for never. @default the plugin's `expirationDelta` */
   readonly expirationDelta?: number | null
-  /** Finished uploads can be terminated too; otherwise the answer is 403. @default true */
+  /** Finished uploads can be terminated too; otherwise the answer is 403. Partial ones always can. @default true */
   readonly terminateFinished?: boolean
   /** Keeps the record of a terminated upload, so that later requests hear 410 instead of 404. @default false */
   readonly keepRecords?: boolean
   /**
-   * Removes partial uploads once they are part of a file, unless another unfinished file needs them. Otherwise complete ones stay, for
-   * other files to use, until somebody removes them.
+   * Removes partial uploads once they are part of a file, unless another unfinished file needs them. Otherwise they stay, for other files
+   * to use, until they expire.
    * @default false
    */
   readonly deletePartials?: boolean

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BodyDigest } from '../../engine/body-digest.js'
 import { BodyVerifier } from '../../engine/body-digest.js'
-import { assertUploading } from '../../engine/upload-engine.js'
+import { assertThere } from '../../engine/upload-engine.js'
 import { BeyondSize, OffsetMismatch, SizeConflict, UploadComplete } from '../../errors.js'
 import { type CompleteUpload, type UploadingUpload, offsetOf } from '../../upload.js'
 import { bodyIn, isEmpty, lengthIn } from './body.js'
@@ -30,9 +30,10 @@ export async function patch (mount: TusMount, request: FastifyRequest, reply: Fa
   const caller = await mount.caller(request, reply)
 
   const known = await mount.engine.get(caller, id)
-  if (known.status !== 'complete') assertUploading(known)
+  assertThere(known)
   if (isFinal(known)) throw finalTakesNoBytes()
   if (known.status === 'complete') return await repeatLast(mount, request, reply, known, chunk)
+  await mount.finals.keepAlive(caller, known, mount.log(request))
 
   const length = lengthIn(request)
   const { upload, completed } = await mount.engine.write(caller, id, {
@@ -51,6 +52,7 @@ export async function patch (mount: TusMount, request: FastifyRequest, reply: Fa
     return { upload: now, completed: undefined }
   })
   if (upload.status === 'complete' && completed === undefined) return await repeatLast(mount, request, reply, upload, chunk)
+  await mount.finals.keepAlive(caller, upload, mount.log(request))
   if (completed !== undefined && isPartial(upload)) await mount.finals.partCompleted(caller, completed.upload, mount.log(request))
   setOffset(reply, upload)
   mount.setExpires(reply, upload)

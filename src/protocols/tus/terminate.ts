@@ -1,16 +1,17 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertUploading } from '../../engine/upload-engine.js'
+import { assertThere } from '../../engine/upload-engine.js'
 import type { Caller } from '../contract.js'
 import { checkVersion } from './headers.js'
 import type { TusMount } from './mount.js'
 import { Refusal } from './refusal.js'
+import { isPartial } from './state.js'
 
 /** DELETE on an upload: bytes and mostly the record too are freed (tus 1.0.0, termination). */
 export async function terminate (mount: TusMount, request: FastifyRequest, reply: FastifyReply, id: string): Promise<FastifyReply> {
   checkVersion(request)
   const caller = await mount.caller(request, reply)
   const known = await mount.engine.get(caller, id)
-  if (known.status !== 'complete') assertUploading(known)
+  assertThere(known)
   const { terminateFinished, keepRecords } = mount.settings
   await mount.engine.remove(terminateFinished ? caller : sparingFinished(caller), id, { keepRecord: keepRecords })
   return await reply.code(204).send()
@@ -23,7 +24,7 @@ function sparingFinished (caller: Caller): Caller {
     hooks: {
       ...caller.hooks,
       onRemove: async upload => {
-        if (upload.status === 'complete') throw new Refusal(403, 'FINISHED', 'Finished uploads cannot be terminated')
+        if (upload.status === 'complete' && !isPartial(upload)) throw new Refusal(403, 'FINISHED', 'Finished uploads cannot be terminated')
         await caller.hooks.onRemove?.(upload)
       }
     }
