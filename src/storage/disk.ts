@@ -86,11 +86,20 @@ export function diskStorage ({
       }
       const place = path.posix.join(relativePath(folderOf(upload), 'path'), upload.id)
       const part = place + incompleteExt
-      const file = await folders.entering(part, async file => {
-        await close(await open(file, 'wx', mode))
-        return await identityOf(file)
-      })
-      return { part, done: place + completeExt, file }
+      let made = false
+      try {
+        const file = await folders.entering(part, async file => {
+          const fd = await open(file, 'wx', mode)
+          made = true
+          await close(fd)
+          return await identityOf(file)
+        })
+        return { part, done: place + completeExt, file }
+      } catch (error) {
+        // Nobody will know of it.
+        if (made) await removeFile(folders.absolute(part)).catch(() => {})
+        throw error
+      }
     },
 
     async write (upload, start, batches, progress) {

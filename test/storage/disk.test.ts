@@ -8,6 +8,7 @@ import { StorageLost } from '../../src/storage/contract.js'
 import { diskStorage } from '../../src/storage/disk.js'
 import { newUpload } from '../../src/testing/new-upload.js'
 import { StoredUpload, collect } from '../../src/testing/stored-upload.js'
+import { type ChangingCall, withFailingFs } from '../support/storage/failing-fs.js'
 
 const createdAt = Date.parse('2026-11-03T23:59:59.999Z')
 
@@ -124,6 +125,20 @@ for (const id of ['', '.', '..', '../x', 'a/b', 'a\\b', 'a.b', 'a b', 'a\0', 'ü
     t.strictSame(entriesOf(directory), [])
   })
 }
+
+t.test('a creation that fails behind its file leaves none', async t => {
+  const directory = t.testdir()
+  const storage = diskStorage({ directory, durability: 'disk' })
+  const noSync = (call: ChangingCall): { before?: () => void } => call !== 'open'
+    ? {}
+    : { before: () => { throw Object.assign(new Error('too many'), { code: 'EMFILE' }) } }
+  await t.rejects(withFailingFs(noSync, () => storage.create(newUpload())), { code: 'EMFILE' })
+  t.strictSame(entriesOf(directory).filter(entry => entry.endsWith('.part')), [])
+  const upload = newUpload()
+  await storage.create(upload)
+  await t.rejects(storage.create(upload), { code: 'EEXIST' })
+  t.equal(entriesOf(directory).filter(entry => entry.endsWith('.part')).length, 1, 'one that was there before stays')
+})
 
 t.test('options that cannot work are refused at once', async t => {
   t.throws(() => diskStorage({ path: '%Y/%Q' }), { message: '%Q' })
