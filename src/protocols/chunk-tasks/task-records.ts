@@ -5,16 +5,13 @@ import type { Pool } from './hooks.js'
 import { type TaskState, chunkSizeOf, chunksCount, isoTime, progressOf, sizeOf, statusOf, taskStateOf, uploadedChunks } from './task.js'
 import { taskIdOf } from './task-id.js'
 
-function base (upload: Upload): { readonly task_id: string, readonly file_name: string, readonly file_size: number } {
-  return { task_id: taskIdOf(upload.id), file_name: upload.filename, file_size: sizeOf(upload) }
-}
-
-/** A row of the list of tasks. */
-export function listedTask (upload: Upload, pool: Pool | null): JsonObject {
-  const state = taskStateOf(upload)
+/** What the records tell of a task. */
+function factsOf (upload: Upload) {
   const uploaded = uploadedChunks(upload)
   return {
-    ...base(upload),
+    task_id: taskIdOf(upload.id),
+    file_name: upload.filename,
+    file_size: sizeOf(upload),
     content_type: upload.contentType,
     chunk_size: chunkSizeOf(upload),
     chunks_count: chunksCount(upload),
@@ -24,49 +21,36 @@ export function listedTask (upload: Upload, pool: Pool | null): JsonObject {
     last_activity: isoTime(upload.updatedAt),
     created_at: isoTime(upload.createdAt),
     updated_at: isoTime(upload.updatedAt),
-    uploaded_chunks: uploaded,
-    pool: poolOf(state, pool),
-    bundle: bundleOf(state)
-  }
-}
-
-export function progressRecord (upload: Upload): JsonObject {
-  const uploaded = uploadedChunks(upload)
-  return {
-    ...base(upload),
-    chunks_count: chunksCount(upload),
-    chunks_uploaded: uploaded.length,
-    progress: progressOf(upload, uploaded.length),
-    status: statusOf(upload),
-    last_activity: isoTime(upload.updatedAt),
     uploaded_chunks: uploaded
   }
 }
 
-/** All that a client needs to go on with a task of which it knows only the id. */
-export function resumeRecord (upload: Upload): JsonObject {
-  const uploaded = uploadedChunks(upload)
-  return {
-    ...base(upload),
-    content_type: upload.contentType,
-    chunk_size: chunkSizeOf(upload),
-    chunks_count: chunksCount(upload),
-    chunks_uploaded: uploaded.length,
-    uploaded_chunks: uploaded,
-    progress: progressOf(upload, uploaded.length)
+/** A record of some of the facts, in the contract's order. */
+function recordOf (...names: ReadonlyArray<keyof ReturnType<typeof factsOf>>): (upload: Upload) => JsonObject {
+  return upload => {
+    const facts = factsOf(upload)
+    return Object.fromEntries(names.map(name => [name, facts[name]]))
   }
 }
 
-export function recentRecord (upload: Upload): JsonObject {
-  return {
-    ...base(upload),
-    content_type: upload.contentType,
-    progress: progressOf(upload, uploadedChunks(upload).length),
-    status: statusOf(upload),
-    last_activity: isoTime(upload.updatedAt),
-    created_at: isoTime(upload.createdAt)
-  }
+/** A row of the list of tasks. */
+export function listedTask (upload: Upload, pool: Pool | null): JsonObject {
+  const state = taskStateOf(upload)
+  return { ...factsOf(upload), pool: poolOf(state, pool), bundle: bundleOf(state) }
 }
+
+export const progressRecord = recordOf(
+  'task_id', 'file_name', 'file_size', 'chunks_count', 'chunks_uploaded', 'progress', 'status', 'last_activity', 'uploaded_chunks'
+)
+
+/** All that a client needs to go on with a task of which it knows only the id. */
+export const resumeRecord = recordOf(
+  'task_id', 'file_name', 'file_size', 'content_type', 'chunk_size', 'chunks_count', 'chunks_uploaded', 'uploaded_chunks', 'progress'
+)
+
+export const recentRecord = recordOf(
+  'task_id', 'file_name', 'file_size', 'content_type', 'progress', 'status', 'last_activity', 'created_at'
+)
 
 /** A task with what can be foretold: `upload_speed` in bytes a second since its creation, `estimated_time_remaining` in seconds. */
 export function detailsRecord (upload: Upload, pool: Pool | null): JsonObject {
