@@ -98,7 +98,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
       })
     }
     await fastify.register(async scope => {
-      streamScope(scope, bodies)
+      streamScope(scope, bodies, engine.options.stallTimeout)
       await protocol.register(scope, uploads, { instance: fastify, bodies })
     }, {
       prefix: joinPrefix(prefix, protocol.prefix),

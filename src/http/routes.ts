@@ -69,7 +69,7 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
   const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply): unknown => {
     // Some hosts throw plain objects. Sent, one would pass for an answer; thrown, it goes to the host's own handler as it is.
     if (!isError(error)) return Promise.reject(error)
-    const worded = wordError?.(error, request)
+    const worded = hasTextCode(error) ? wordError?.(error, request) : undefined
     if (worded === undefined) reply.send(error)
     else {
       if (worded.statusCode >= 500) request.log[error.cause === undefined ? 'info' : 'error']({ err: error }, error.message)
@@ -126,6 +126,11 @@ function formsOf (scope: FastifyInstance, url: string): readonly RouteForm[] {
 /** Errors of other realms count too: some test runners have their own. */
 function isError (thrown: unknown): thrown is Error {
   return thrown instanceof Error || types.isNativeError(thrown)
+}
+
+/** Wordings read codes as texts. Of the errors that a host's libraries throw, some have numbers there. */
+function hasTextCode (error: Error): boolean {
+  return !('code' in error) || error.code === undefined || typeof error.code === 'string'
 }
 
 function drfMethodNotAllowed (request: FastifyRequest, reply: FastifyReply): unknown {

@@ -6,11 +6,15 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BodyCut } from '../errors.js'
 import type { OpenBodies } from './unread-body.js'
 
+const STALL_TIMEOUT = Symbol('chunked-upload.stallTimeout')
+
 /**
  * Makes `scope` one in which every body arrives as the stream that the host's preParsing hooks left, in any host: with @fastify/multipart
  * in any mode, with parsers of its own, with other schema compilers.
+ * @param stallTimeout ms without a byte after which a form counts as dead; 0 for never
  */
-export function streamScope (scope: FastifyInstance, bodies: OpenBodies): void {
+export function streamScope (scope: FastifyInstance, bodies: OpenBodies, stallTimeout: number): void {
+  scope.decorate(STALL_TIMEOUT, stallTimeout)
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (request, payload, done) => {
     if (payload !== request.raw) followConnection(request.raw, payload)
@@ -26,8 +30,25 @@ export function streamScope (scope: FastifyInstance, bodies: OpenBodies): void {
     return ajv(route)
   })
   const serializer = SerializerSelector()({}, {})
-  scope.setSerializerCompiler(({ method, url, httpStatus = '', schema }) => serializer({ method, url, httpStatus, schema }))
+  scope.setSerializerCompiler(({ method, url, httpStatus = '', schema }) => {
+    return /^[45]/.test(httpStatus) ? refusalAsItIs : serializer({ method, url, httpStatus, schema })
+  })
   bodies.watch(scope)
+}
+
+/**
+ * The schemas of refusals are documentation: a host words its own as it likes, and what does not fit a schema would be sent altered, or not
+ * at all. Of an error Fastify shows these members where no schema names others.
+ */
+function refusalAsItIs (refusal: unknown): string {
+  if (!(refusal instanceof Error)) return JSON.stringify(refusal)
+  const { statusCode, code, error, message } = Object(refusal)
+  return JSON.stringify({ statusCode, ...code !== undefined && { code: String(code) }, error, message })
+}
+
+/** ms without a byte after which a form of this request counts as dead; 0 for never. */
+export function stallTimeoutOf ({ server }: FastifyRequest): number {
+  return server.getDecorator<number>(STALL_TIMEOUT)
 }
 
 /** The request's body. A request without one has an empty stream. */

@@ -14,10 +14,7 @@ const Problem = Type.Object({
   status: Type.Optional(Type.Integer()),
   detail: Type.Optional(Type.String()),
   errors: Type.Optional(Type.Record(Type.String(), Type.Array(Type.String()))),
-  meta: Type.Optional(Type.Object({}, MORE)),
-  // What the host's own errors have: Fastify sends of them only what is declared.
-  statusCode: Type.Optional(Type.Integer()),
-  error: Type.Optional(Type.String())
+  meta: Type.Optional(Type.Object({}, MORE))
 }, MORE)
 
 const CloudFile = Type.Object({

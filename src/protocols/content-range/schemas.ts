@@ -8,14 +8,8 @@ const Time = Type.String({ format: 'date-time' })
 const NullableTime = Type.Union([Time, Type.Null()])
 
 const Params = Type.Object({ id: Type.String({ description: '32 hex digits, or a UUID with dashes' }) })
-/** The contract's words; or the refusal of a host's hook, as the host's error handler words it or Fastify itself. */
-const Failure = Type.Partial(Type.Object({
-  detail: Type.Unknown(),
-  statusCode: Type.Integer(),
-  code: Type.String(),
-  error: Type.String(),
-  message: Type.String()
-}, MORE))
+/** The contract's words; hosts have others for what their hooks refuse. */
+const Failure = Type.Object({ detail: Type.Optional(Type.Unknown()) }, MORE)
 
 const ParentRecord = Type.Object({ upload_id: Type.String(), offset: Type.Integer(), expires: NullableTime }, MORE)
 const FullRecord = Type.Object({
