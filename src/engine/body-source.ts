@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { BodyStalled } from '../errors.js'
 import { BATCH_BYTES, Batches, Blocks } from './batches.js'
 
 /** A slow body is handed on after so many ms, so that it neither waits in memory nor gets lost in a crash. */
@@ -168,7 +169,8 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   readonly #onCut = (error?: unknown): void => {
     // The error itself comes only after 'aborted'.
     if (this.ended === undefined || this.ended === 'cut') this.cause ??= error
-    this.#end('cut')
+    // Who reads the form around a body may be the first to see that nothing comes any more.
+    this.#end(error instanceof BodyStalled ? 'stalled' : 'cut')
   }
 
   /**

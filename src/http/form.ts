@@ -1,11 +1,10 @@
 import { parse as parseQuery } from 'node:querystring'
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import { BodyCut, FormInvalid, FormTooLarge, JsonInvalid } from '../errors.js'
-import { readParts } from './multipart.js'
-import { bodyOf } from './stream-scope.js'
-
-export { JsonInvalid }
+import { BodyCut, BodyStalled, FormInvalid, FormTooLarge, JsonInvalid } from '../errors.js'
+import { type Part, readParts } from './multipart.js'
+import { watchStall } from './stall-watch.js'
+import { bodyOf, stallTimeoutOf } from './stream-scope.js'
 
 /** Bytes that a small form or JSON body may have. */
 const FORM_BYTES = 1024 * 1024
@@ -25,22 +24,27 @@ export function formKind (request: FastifyRequest): FormKind | undefined {
   return type === 'multipart/form-data' ? 'multipart' : undefined
 }
 
+/** The parts of a multipart form. @throws as {@link readParts} */
+export function partsOf (request: FastifyRequest): AsyncGenerator<Part, void, undefined> {
+  return readParts(bodyOf(request), request.headers['content-type'] ?? '', { stallTimeout: stallTimeoutOf(request) })
+}
+
 /**
  * A small body as its fields: of JSON, of a URL-encoded or of a multipart form (files in it are skipped). An empty body has none.
  * The object has no prototype, so that any name is just a name.
- * @throws {JsonInvalid} {@link FormInvalid} {@link FormTooLarge} {@link BodyCut}
+ * @throws {JsonInvalid} {@link FormInvalid} {@link FormTooLarge} {@link BodyCut} {@link BodyStalled}
  */
 export async function readForm (request: FastifyRequest): Promise<Readonly<Record<string, unknown>>> {
   const kind = formKind(request)
   const fields: Record<string, unknown> = Object.create(null)
   if (kind === 'multipart') {
-    for await (const part of readParts(bodyOf(request), request.headers['content-type'] ?? '')) {
+    for await (const part of partsOf(request)) {
       if (part.kind === 'field') fields[part.name] = part.value
       else part.body.resume()
     }
     return fields
   }
-  const text = await readText(bodyOf(request))
+  const text = await readText(bodyOf(request), stallTimeoutOf(request))
   if (text === '' || kind === undefined) return fields
   const parsed: unknown = kind === 'json' ? parseJson(text) : parseQuery(text)
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new FormInvalid('an object is expected')
@@ -49,20 +53,27 @@ export async function readForm (request: FastifyRequest): Promise<Readonly<Recor
 
 /**
  * A small body as text.
- * @throws {FormTooLarge} {@link BodyCut}
+ * @throws {FormTooLarge} {@link BodyCut} {@link BodyStalled}
  */
-export async function readText (body: Readable, limit = FORM_BYTES): Promise<string> {
+async function readText (body: Readable, stallTimeout: number): Promise<string> {
   const parts: Uint8Array[] = []
   let bytes = 0
-  try {
-    for await (const data of body.iterator({ destroyOnReturn: false })) {
-      bytes += data.length
-      if (bytes > limit) throw new FormTooLarge(`at most ${limit} bytes`)
-      parts.push(data)
+  await new Promise<void>((resolve, reject) => {
+    const fail = (error: Error): void => {
+      body.off('data', onData).pause()
+      reject(error)
     }
-  } catch (cause) {
-    throw bytes > limit ? cause : new BodyCut({ cause })
-  }
+    const onData = (data: Uint8Array): void => {
+      bytes += data.length
+      parts.push(data)
+      if (bytes > FORM_BYTES) fail(new FormTooLarge(`at most ${FORM_BYTES} bytes`))
+    }
+    const onCut = (cause?: unknown): void => { reject(new BodyCut({ cause })) }
+    body.on('data', onData).on('end', resolve).on('error', onCut).on('aborted', onCut).on('close', onCut)
+    watchStall(body, stallTimeout, () => { fail(new BodyStalled(stallTimeout)) })
+    if (body.readableEnded) resolve()
+    else if (body.destroyed) onCut()
+  })
   return Buffer.concat(parts).toString('utf8')
 }
 

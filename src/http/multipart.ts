@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy'
-import { BodyCut, FormInvalid, FormTooLarge } from '../errors.js'
+import { BodyCut, BodyStalled, FormInvalid, FormTooLarge } from '../errors.js'
+import { watchStall } from './stall-watch.js'
 
 export interface FieldPart {
   readonly kind: 'field'
@@ -24,24 +25,26 @@ export interface MultipartLimits {
   readonly fields: number
   readonly fieldBytes: number
   readonly parts: number
+  /** ms without a byte after which the body counts as dead, while a part or the next one is wanted; 0 for never. */
+  readonly stallTimeout: number
 }
 
 /** Bytes of a part's head; the parser cuts off what goes beyond. */
 const HEAD_BYTES = 16 * 1024
 const NAME_LENGTH = 1000
 
-const LIMITS: MultipartLimits = { fields: 100, fieldBytes: 64 * 1024, parts: 200 }
+const LIMITS: MultipartLimits = { fields: 100, fieldBytes: 64 * 1024, parts: 200, stallTimeout: 0 }
 
 /**
  * The parts of a multipart/form-data body, one after the other, as they come. Only `fieldBytes` of a text field are held in memory;
  * files are not limited here.
  * @param contentType the header with its boundary
- * @throws {FormInvalid} malformed {@link FormTooLarge} {@link BodyCut}
+ * @throws {FormInvalid} malformed {@link FormTooLarge} {@link BodyCut} {@link BodyStalled}
  */
 export async function * readParts (
   body: Readable, contentType: string, limits: Partial<MultipartLimits> = {}
 ): AsyncGenerator<Part, void, undefined> {
-  const { fields, fieldBytes, parts } = { ...LIMITS, ...limits }
+  const { fields, fieldBytes, parts, stallTimeout } = { ...LIMITS, ...limits }
   const busboy = makeBusboy(contentType, { fields, fieldSize: fieldBytes, parts, headerSize: HEAD_BYTES })
   const queue: Part[] = []
   let wake = (): void => {}
@@ -90,6 +93,7 @@ export async function * readParts (
   if (body.destroyed && !body.readableEnded) onCut()
   else if (body.readableEnded) busboy.end()
   else body.pipe(busboy)
+  const unwatch = watchStall(body, stallTimeout, () => { finish(new BodyStalled(stallTimeout)) })
 
   try {
     while (true) {
@@ -103,6 +107,7 @@ export async function * readParts (
       } else await new Promise<void>(resolve => { wake = resolve })
     }
   } finally {
+    unwatch()
     body.off('aborted', onCut).off('close', onCut)
     body.unpipe(busboy)
     if (file !== undefined && !file.readableEnded) file.resume()

@@ -62,36 +62,22 @@ function register (scope: FastifyInstance, uploads: Uploads, options: FormAppend
   const protocol = options.name ?? 'formAppend'
   const mount = new Mount(uploads, options, scope.prefix)
   const { downloads } = uploads.settings
-  const chunkRoute: Route = {
-    name: 'chunk',
-    method: 'POST',
-    url: '/upload/',
-    schema: chunkSchema,
-    handler: async (request, reply) => await receiveChunk(mount, request, reply)
+  const files: readonly Route[] = downloads === false
+    ? []
+    : [{
+        name: 'download',
+        method: ['GET', 'HEAD'],
+        url: '/videos/:uploadId/',
+        schema: downloadSchema,
+        handler: download(mount, downloads)
+      }]
+  const declare = (routes: readonly Route[], wordError: NonNullable<RouteSetting['wordError']>): void => {
+    declareRoutes(scope, routes, { wordError, routeOptions: route => uploads.routeOptions({ ...route, protocol }) })
   }
-  const otherRoutes: Route[] = [{
-    name: 'complete',
-    method: 'POST',
-    url: '/upload/complete/',
-    schema: completeSchema,
-    handler: async (request, reply) => await completeUpload(mount, request, reply)
-  }, {
-    name: 'list',
-    method: ['GET', 'HEAD'],
-    url: '/videos/',
-    schema: listSchema,
-    handler: async (request, reply) => await listVideos(mount, request, reply)
-  }]
-  if (downloads !== false) {
-    otherRoutes.push({
-      name: 'download',
-      method: ['GET', 'HEAD'],
-      url: '/videos/:uploadId/',
-      schema: downloadSchema,
-      handler: download(mount, downloads)
-    })
-  }
-  const routeOptions: RouteSetting['routeOptions'] = route => uploads.routeOptions({ ...route, protocol })
-  declareRoutes(scope, [chunkRoute], { wordError: wordChunkError, routeOptions })
-  declareRoutes(scope, otherRoutes, { wordError: wordCompleteError, routeOptions })
+  declare([{ name: 'chunk', method: 'POST', url: '/upload/', schema: chunkSchema, handler: receiveChunk(mount) }], wordChunkError)
+  declare([
+    { name: 'complete', method: 'POST', url: '/upload/complete/', schema: completeSchema, handler: completeUpload(mount) },
+    { name: 'list', method: ['GET', 'HEAD'], url: '/videos/', schema: listSchema, handler: listVideos(mount) },
+    ...files
+  ], wordCompleteError)
 }

@@ -65,8 +65,8 @@ function noChunk (): Refused {
 }
 
 async function wrongLength ({ expected }: LengthMismatch, { upload }: OpenTask, file: FormFile): Promise<Refused> {
-  const actual = await file.count()
   const most = chunkSizeOf(upload)
+  const actual = await file.count(most)
   return actual > most
     ? new Refused({ status: 413, code: 'CHUNK_TOO_LARGE', message: `Chunk has more than ${most} bytes.` })
     : new Refused({ status: 400, code: 'CHUNK_SIZE_MISMATCH', message: `Chunk has ${actual} bytes, expected ${expected}.` })

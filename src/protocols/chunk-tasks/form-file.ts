@@ -1,9 +1,8 @@
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { FastifyRequest } from 'fastify'
-import { formKind } from '../../http/form.js'
-import { type FilePart, readParts } from '../../http/multipart.js'
-import { bodyOf } from '../../http/stream-scope.js'
+import { formKind, partsOf } from '../../http/form.js'
+import type { FilePart } from '../../http/multipart.js'
 
 /** The file part of a form, on its way. */
 export interface FormFile {
@@ -12,8 +11,8 @@ export interface FormFile {
   readonly contentType: string
   /** The text fields read so far: those behind the file are there only after {@link finish}. */
   readonly fields: Readonly<Record<string, string>>
-  /** Reads what is left of the file, and tells how many bytes it has. */
-  count (): Promise<number>
+  /** Tells how many bytes the file has, and reads what is left of it to find out, but no more than `limit` of them. */
+  count (limit: number): Promise<number>
   /** Reads the rest of the form. @throws {FormInvalid} {@link BodyCut} */
   finish (): Promise<void>
 }
@@ -26,7 +25,7 @@ export async function withFile<T> (
   request: FastifyRequest, name: string, missing: () => Error, work: (file: FormFile) => Promise<T>
 ): Promise<T> {
   if (formKind(request) !== 'multipart') throw missing()
-  const parts = readParts(bodyOf(request), request.headers['content-type'] ?? '')
+  const parts = partsOf(request)
   const fields: Record<string, string> = Object.create(null)
   const nextFile = async (): Promise<FilePart | undefined> => {
     for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
@@ -57,16 +56,18 @@ export async function withFile<T> (
 }
 
 /** Counts a body's bytes beside its reader. */
-function counting (body: Readable): () => Promise<number> {
+function counting (body: Readable): FormFile['count'] {
   let bytes = 0
   // Listening alone would let it flow before the reader is there.
   body.pause()
   body.on('data', (data: Uint8Array) => { bytes += data.length })
-  return async () => {
-    if (!body.readableEnded) {
-      body.resume()
-      await finished(body, { writable: false })
-    }
+  return async limit => {
+    if (bytes > limit || body.readableEnded) return bytes
+    const enough = new Promise<void>(resolve => { body.on('data', () => { if (bytes > limit) resolve() }) })
+    const ended = finished(body, { writable: false })
+    ended.catch(() => {})
+    body.resume()
+    await Promise.race([enough, ended])
     return bytes
   }
 }

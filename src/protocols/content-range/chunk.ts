@@ -3,8 +3,8 @@ import { finished } from 'node:stream/promises'
 import type { FastifyRequest } from 'fastify'
 import { FormInvalid, LengthMismatch } from '../../errors.js'
 import { dispositionFilename } from '../../http/content-disposition.js'
-import { formKind, mediaType, readForm } from '../../http/form.js'
-import { type FilePart, readParts } from '../../http/multipart.js'
+import { formKind, mediaType, partsOf, readForm } from '../../http/form.js'
+import type { FilePart } from '../../http/multipart.js'
 import { bodyOf, contentLength, hasBody } from '../../http/stream-scope.js'
 import { noChunk, unsupportedMediaType } from './wording.js'
 
@@ -63,7 +63,7 @@ function rawChunk (request: FastifyRequest): Chunk {
 }
 
 async function withFilePart<T> (request: FastifyRequest, fieldNames: readonly string[], work: (chunk: Chunk) => Promise<T>): Promise<T> {
-  const parts = readParts(bodyOf(request), request.headers['content-type'] ?? '')
+  const parts = partsOf(request)
   const fields = new Map<string, string>()
   const nextFile = async (): Promise<FilePart | undefined> => {
     for (let next = await parts.next(); next.done !== true; next = await parts.next()) {

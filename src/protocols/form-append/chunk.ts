@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { Caller } from '../../engine/caller.js'
 import { BodyCut, FormInvalid, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
 import { cleanFileName } from '../../http/file-name.js'
-import { mediaType } from '../../http/form.js'
-import { type Part, readParts } from '../../http/multipart.js'
-import { bodyOf, hasBody } from '../../http/stream-scope.js'
+import { mediaType, partsOf } from '../../http/form.js'
+import type { Part } from '../../http/multipart.js'
+import { hasBody } from '../../http/stream-scope.js'
 import type { Upload } from '../../upload.js'
 import { DirectWrite } from './direct-write.js'
 import { idOf, type Mount } from './mount.js'
@@ -17,11 +17,13 @@ import { Refusal, unsupportedType } from './wording.js'
 const NAME_LENGTH = 255
 
 /** `POST upload/`: appends the part `file` to the upload `upload_id`, or starts a new upload with it. */
-export async function receiveChunk (mount: Mount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  if (mediaType(request) !== 'multipart/form-data' && hasBody(request)) throw unsupportedType(request.headers['content-type'])
-  const caller = await mount.caller(request, reply)
-  const upload = await new ChunkForm(mount, caller, request).read()
-  return reply.send(recordOf(mount, upload))
+export function receiveChunk (mount: Mount): RouteHandlerMethod {
+  return async (request, reply) => {
+    if (mediaType(request) !== 'multipart/form-data' && hasBody(request)) throw unsupportedType(request.headers['content-type'])
+    const caller = await mount.caller(request, reply)
+    const upload = await new ChunkForm(mount, caller, request).read()
+    return reply.send(recordOf(mount, upload))
+  }
 }
 
 /** One form on its way in. */
@@ -42,7 +44,7 @@ class ChunkForm {
 
   async read (): Promise<Upload> {
     if (!hasBody(this.#request)) throw noFile()
-    const parts = readParts(bodyOf(this.#request), this.#request.headers['content-type'] ?? '')
+    const parts = partsOf(this.#request)
     try {
       while (true) {
         const next = await (this.#direct === undefined ? parts.next() : Promise.race([parts.next(), this.#direct.failed]))

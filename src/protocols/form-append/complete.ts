@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { RouteHandlerMethod } from 'fastify'
 import { formKind, readForm } from '../../http/form.js'
 import { hasBody } from '../../http/stream-scope.js'
 import { idOf, type Mount } from './mount.js'
@@ -6,15 +6,17 @@ import { recordOf } from './record.js'
 import { Refusal, unsupportedType } from './wording.js'
 
 /** `POST upload/complete/`: takes what is there as the whole file. */
-export async function completeUpload (mount: Mount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  if (formKind(request) === undefined && hasBody(request)) throw unsupportedType(request.headers['content-type'])
-  const caller = await mount.caller(request, reply)
-  const { upload_id: uploadId } = await readForm(request)
-  if (uploadId === undefined || uploadId === null || uploadId === '') throw new Refusal(400, { error: 'upload_id is required.' })
+export function completeUpload (mount: Mount): RouteHandlerMethod {
+  return async (request, reply) => {
+    if (formKind(request) === undefined && hasBody(request)) throw unsupportedType(request.headers['content-type'])
+    const caller = await mount.caller(request, reply)
+    const { upload_id: uploadId } = await readForm(request)
+    if (uploadId === undefined || uploadId === null || uploadId === '') throw new Refusal(400, { error: 'upload_id is required.' })
 
-  const { upload, reply: wish } = await mount.engine.complete(caller, idOf(uploadId), { asReceived: true })
-  return reply
-    .code(wish?.statusCode ?? 200)
-    .headers(wish?.headers ?? {})
-    .send(wish?.body ?? { message: 'Upload complete.', upload: recordOf(mount, upload) })
+    const { upload, reply: wish } = await mount.engine.complete(caller, idOf(uploadId), { asReceived: true })
+    return reply
+      .code(wish?.statusCode ?? 200)
+      .headers(wish?.headers ?? {})
+      .send(wish?.body ?? { message: 'Upload complete.', upload: recordOf(mount, upload) })
+  }
 }

@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { RouteHandlerMethod } from 'fastify'
 import { UploadNotFound } from '../../errors.js'
 import { type DownloadOptions, sendUpload } from '../../http/download.js'
 import type { CompleteUpload } from '../../upload.js'
@@ -6,19 +6,21 @@ import { idOf, type Mount } from './mount.js'
 import { recordOf } from './record.js'
 
 /** `GET videos/`: finished uploads, the newest completion first, with absolute URLs. */
-export async function listVideos (mount: Mount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const caller = await mount.caller(request, reply)
-  const anonymous = caller.restricted && caller.user === null
-  const finished: CompleteUpload[] = []
-  const lister = anonymous && mount.listAnonymous ? { ...caller, restricted: false } : caller
-  for await (const upload of mount.engine.list(lister, { status: 'complete', ...anonymous && { user: null } })) {
-    if (upload.status === 'complete') finished.push(upload)
+export function listVideos (mount: Mount): RouteHandlerMethod {
+  return async (request, reply) => {
+    const caller = await mount.caller(request, reply)
+    const anonymous = caller.restricted && caller.user === null
+    const finished: CompleteUpload[] = []
+    const lister = anonymous && mount.listAnonymous ? { ...caller, restricted: false } : caller
+    for await (const upload of mount.engine.list(lister, { status: 'complete', ...anonymous && { user: null } })) {
+      if (upload.status === 'complete') finished.push(upload)
+    }
+    finished.sort((a, b) => b.completedAt - a.completedAt || (b.serial ?? 0) - (a.serial ?? 0))
+    const origin = `${request.protocol}://${request.host}`
+    return reply.header('cache-control', 'no-store').send(finished.map(upload => {
+      return { ...recordOf(mount, upload), file: new URL(mount.fileUrl(upload), origin).href }
+    }))
   }
-  finished.sort((a, b) => b.completedAt - a.completedAt || (b.serial ?? 0) - (a.serial ?? 0))
-  const origin = `${request.protocol}://${request.host}`
-  return reply.header('cache-control', 'no-store').send(finished.map(upload => {
-    return { ...recordOf(mount, upload), file: new URL(mount.fileUrl(upload), origin).href }
-  }))
 }
 
 /** `GET videos/<upload_id>/`. */

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { type Caller, innerCaller } from '../../engine/caller.js'
-import { BodyCut } from '../../errors.js'
+import { BodyCut, BodyStalled } from '../../errors.js'
 import { offsetOf } from '../../upload.js'
 import type { Mount } from './mount.js'
 
@@ -21,7 +21,7 @@ export interface SpooledPart {
 
 /**
  * Reads a part to its end: small ones into memory, others into an upload of their own, in the same storage.
- * @throws {BodyCut} {@link SizeLimitExceeded} and what else a write throws; nothing is left then
+ * @throws {BodyCut} {@link BodyStalled} {@link SizeLimitExceeded} and what else a write throws; nothing is left then
  */
 export async function spoolPart (mount: Spool, caller: Caller, body: Readable): Promise<SpooledPart> {
   const start: Buffer[] = []
@@ -33,7 +33,7 @@ export async function spoolPart (mount: Spool, caller: Caller, body: Readable): 
       if (length > MEMORY_BYTES) break
     }
   } catch (cause) {
-    throw new BodyCut({ cause })
+    throw cause instanceof BodyStalled ? cause : new BodyCut({ cause })
   }
   const bytes = Buffer.concat(start)
   if (length <= MEMORY_BYTES) {
