@@ -376,6 +376,7 @@ const names: ReadonlyArray<readonly [sent: string, filename: string, path: strin
   ['..', 'part.mp4', 'part.mp4'],
   ['', 'part.mp4', 'part_SUFFIX.mp4'],
   ['???', '???', 'file'],
+  [`a.${'x'.repeat(18)}𝒜𝒜`, `a.${'x'.repeat(18)}𝒜𝒜`, `a.${'x'.repeat(18)}%F0%9D%92%9C`],
   [`${'n'.repeat(300)}.mp4`, 'n'.repeat(255), 'n'.repeat(100 - 27)]
 ]
 

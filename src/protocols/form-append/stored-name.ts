@@ -42,7 +42,7 @@ function plainName (filename: string): string {
 
 function fit (folder: string, name: string, suffix: string): string {
   const dot = name.lastIndexOf('.')
-  const ending = dot > 0 ? name.slice(dot).slice(0, 20) : ''
+  const ending = dot > 0 ? [...name.slice(dot)].slice(0, 20).join('') : ''
   const stem = [...dot > 0 ? name.slice(0, dot) : name]
   return folder + stem.slice(0, PATH_LENGTH - folder.length - suffix.length - ending.length).join('') + suffix + ending
 }
