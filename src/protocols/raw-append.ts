@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Caller } from '../engine/caller.js'
-import { declareRoutes, type RouteSetting } from '../http/routes.js'
+import { declareRoutes } from '../http/routes.js'
 import type { Protocol, Uploads } from './contract.js'
 import { appendVideo } from './raw-append/append.js'
 import { createVideo } from './raw-append/create.js'
@@ -80,24 +80,9 @@ function register (scope: FastifyInstance, uploads: Uploads, options: RawAppendO
     contentType: options.contentType ?? 'video/mp4',
     filename: options.filename ?? (id => `video_${id}.mp4`)
   }
-  const routeOptions: RouteSetting['routeOptions'] = route => uploads.routeOptions({ ...route, protocol })
-  declareRoutes(scope, [{
-    name: 'create',
-    method: 'POST',
-    url: '/create_video/',
-    schema: createSchema,
-    handler: async (request, reply) => await createVideo(mount, request, reply)
-  }, {
-    name: 'append',
-    method: 'POST',
-    url: '/append_video/:id/',
-    schema: appendSchema,
-    handler: async (request, reply) => await appendVideo(mount, request, reply)
-  }, {
-    name: 'download',
-    method: ['GET', 'HEAD'],
-    url: '/get_video/:id/',
-    schema: getSchema,
-    handler: async (request, reply) => await getVideo(mount, request, reply)
-  }], { wordError, routeOptions })
+  declareRoutes(scope, [
+    { name: 'create', method: 'POST', url: '/create_video/', schema: createSchema, handler: createVideo(mount) },
+    { name: 'append', method: 'POST', url: '/append_video/:id/', schema: appendSchema, handler: appendVideo(mount) },
+    { name: 'download', method: ['GET', 'HEAD'], url: '/get_video/:id/', schema: getSchema, handler: getVideo(mount) }
+  ], { wordError, routeOptions: route => uploads.routeOptions({ ...route, protocol }) })
 }

@@ -6,6 +6,7 @@ import {
   type ChunkedUploadOptions, type Clip, diskStorage, fileMetadata, type Joiner, JoinFailed, type JoinReport, memoryMetadata, memoryStorage,
   rawAppend, type RawAppendOptions, type Upload
 } from '../../src/index.js'
+import { changedMetadata, changedStorage, gate } from '../support/engine.js'
 import { type Answer, startServer, type TestServer } from '../support/server.js'
 
 /** Joins texts as `a+b`, one step at a time: each job waits until the test lets it go on. */
@@ -118,6 +119,78 @@ t.test('a clip is acknowledged at once, and the video changes in one step when t
   const after = await server.send('GET', '/get_video/1/', { headers: { range: 'bytes=0-0', 'if-range': String(before.headers.etag) } })
   t.equal(after.status, 200, 'a part of the old file is not taken for one of the new')
   t.equal((await inner(server)).length, 1, 'what was replaced is gone')
+})
+
+/** Storage whose reads of the bytes `held` wait, once, until the test lets them go on. */
+function holdingReads (held: string) {
+  const memory = memoryStorage()
+  const asked = gate()
+  const goOn = gate()
+  let armed = false
+  const storage = changedStorage(memory, {
+    read: (upload, range) => {
+      if (!armed || range[1] !== held.length) return memory.read(upload, range)
+      armed = false
+      return Readable.from((async function * () {
+        asked.open()
+        await goOn.passed
+        yield * memory.read(upload, range)
+      })(), { objectMode: false })
+    }
+  })
+  return { storage, arm: () => { armed = true }, asked: asked.passed, goOn: () => { goOn.open() } }
+}
+
+t.test('who reads a video in the very moment in which its file is replaced gets the new one', async t => {
+  for (const headers of [{}, { range: 'bytes=0-' }]) {
+    const reads = holdingReads('a')
+    const server = await serve(t, new TestJoiner(), { storage: reads.storage })
+    await server.send('POST', '/create_video/')
+    await append(server, 1, 'a')
+    await append(server, 1, 'b')
+    await server.joiner.begun(1)
+    reads.arm()
+    const reading = server.client().send('GET', '/get_video/1/', { headers })
+    await reads.asked
+    server.joiner.go()
+    await server.heard(1)
+    reads.goOn()
+    const { status, text } = await reading
+    t.strictSame([status, text], ['range' in headers ? 206 : 200, 'a+b'])
+  }
+})
+
+t.test('invariant 11: the limit counts a video whose clips are just being replaced by one file', async t => {
+  const metadata = memoryMetadata()
+  const asked = gate()
+  const goOn = gate()
+  let armed = false
+  const held = changedMetadata(metadata, {
+    get: async id => {
+      const record = await metadata.get(id)
+      if (armed && record?.protocol !== 'rawAppend') {
+        armed = false
+        asked.open()
+        await goOn.passed
+        return await metadata.get(id)
+      }
+      return record
+    }
+  })
+  const server = await serve(t, new TestJoiner(), { metadata: held, maxBytes: 5 })
+  await server.send('POST', '/create_video/')
+  await append(server, 1, 'a')
+  await append(server, 1, 'b')
+  await server.joiner.begun(1)
+  armed = true
+  const [fits, tooMuch] = [server.client(), server.client()]
+  const first = fits.send('POST', '/append_video/1/', { body: 'cd' })
+  await asked.passed
+  server.joiner.go()
+  await server.heard(1)
+  goOn.open()
+  t.equal((await first).status, 200)
+  t.equal((await tooMuch.send('POST', '/append_video/1/', { body: 'e' })).status, 413)
 })
 
 t.test('clips that wait are joined together, in their order', async t => {

@@ -1,25 +1,26 @@
 import type { Readable } from 'node:stream'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { type Caller, innerCaller } from '../../engine/caller.js'
 import { BodyCut, FormInvalid } from '../../errors.js'
-import { formKind } from '../../http/form.js'
-import { readParts } from '../../http/multipart.js'
+import { formKind, partsOf } from '../../http/form.js'
 import { bodyOf, contentLength, hasBody } from '../../http/stream-scope.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import { callerOf, type Mount, NoData, videoOf } from './mount.js'
 import { stateOf } from './video.js'
 
 /** `POST append_video/<id>/`: the raw body, whatever its type; of a multipart form the first file. */
-export async function appendVideo (mount: Mount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const caller = await callerOf(mount, request, reply)
-  const video = await videoOf(mount, caller, request)
-  const store = async (body: Readable, length?: number): Promise<boolean> => {
-    return mount.joins === undefined
-      ? await appendBytes(mount, caller, video, body, length)
-      : await mount.joins.addClip(caller, video, body, length)
+export function appendVideo (mount: Mount): RouteHandlerMethod {
+  return async (request, reply) => {
+    const caller = await callerOf(mount, request, reply)
+    const video = await videoOf(mount, caller, request)
+    const store = async (body: Readable, length?: number): Promise<boolean> => {
+      return mount.joins === undefined
+        ? await appendBytes(mount, caller, video, body, length)
+        : await mount.joins.addClip(caller, video, body, length)
+    }
+    const first = await (formKind(request) === 'multipart' ? storeFile(request, store) : storeBody(request, store))
+    return reply.send({ message: first ? 'Video added successfully' : 'Video appended and joined successfully' })
   }
-  const first = await (formKind(request) === 'multipart' ? storeFile(request, store) : storeBody(request, store))
-  return reply.send({ message: first ? 'Video added successfully' : 'Video appended and joined successfully' })
 }
 
 type Store = (body: Readable, length?: number) => Promise<boolean>
@@ -32,7 +33,7 @@ async function storeBody (request: FastifyRequest, store: Store): Promise<boolea
 
 async function storeFile (request: FastifyRequest, store: Store): Promise<boolean> {
   if (!hasBody(request)) throw noData()
-  for await (const part of readParts(bodyOf(request), request.headers['content-type'] ?? '')) {
+  for await (const part of partsOf(request)) {
     if (part.kind === 'field') continue
     try {
       return await store(part.body)

@@ -1,16 +1,33 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { innerCaller } from '../../engine/caller.js'
-import { UploadNotFound } from '../../errors.js'
+import { UploadGone, UploadNotFound } from '../../errors.js'
 import { sendUpload } from '../../http/download.js'
 import { offsetOf } from '../../upload.js'
-import { callerOf, type Mount, NoData, videoOf } from './mount.js'
+import { callerOf, type Mount, NoData, type Video, videoOf } from './mount.js'
 import { stateOf } from './video.js'
 
 /** `GET get_video/<id>/`. */
-export async function getVideo (mount: Mount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+export function getVideo (mount: Mount): RouteHandlerMethod {
+  return async (request, reply) => {
+    const caller = await callerOf(mount, request, reply)
+    let video = await videoOf(mount, caller, request)
+    while (true) {
+      try {
+        return await sendContent(mount, video, request, reply)
+      } catch (error) {
+        if (!(error instanceof UploadNotFound || error instanceof UploadGone)) throw error
+        const now = await videoOf(mount, caller, request)
+        if (stateOf(now).content === stateOf(video).content) throw error
+        // Before its first byte was at hand, a job has put a new file in its place.
+        video = now
+        reply.code(200).removeHeader('content-range')
+      }
+    }
+  }
+}
+
+async function sendContent (mount: Mount, video: Video, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { engine } = mount.uploads
-  const caller = await callerOf(mount, request, reply)
-  const video = await videoOf(mount, caller, request)
   const { content } = stateOf(video)
   const bytes = content === null ? video : await engine.get(innerCaller(mount.own), content)
   if (bytes.status === 'removed') throw new UploadNotFound()

@@ -173,18 +173,26 @@ export class Joins {
     const { content, clips } = stateOf(video)
     let bytes = content === null ? offsetOf(video) : 0
     for (const id of content === null ? clips : [content, ...clips]) {
-      bytes += offsetOf(await this.#engine.get(this.#inner, id))
+      const part = await this.#engine.get(this.#inner, id).catch(unlessMissing)
+      if (part !== undefined) bytes += offsetOf(part)
+      else {
+        // A job may just have put one file in the place of these.
+        const now = await this.#engine.get(this.#own, video.id)
+        if (now.version !== video.version) return await this.#bytesOf(now)
+      }
     }
     return bytes
   }
 
   async #removeAll (ids: readonly string[]): Promise<void> {
     for (const id of ids) {
-      await this.#engine.remove(this.#inner, id).catch((error: unknown) => {
-        if (!(error instanceof UploadNotFound)) throw error
-      })
+      await this.#engine.remove(this.#inner, id).catch(unlessMissing)
     }
   }
+}
+
+function unlessMissing (error: unknown): undefined {
+  if (!(error instanceof UploadNotFound)) throw error
 }
 
 export type Change = (state: VideoState, video: Upload) => Partial<VideoState>

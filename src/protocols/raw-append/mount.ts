@@ -23,8 +23,10 @@ export async function callerOf ({ uploads }: Mount, request: FastifyRequest, rep
   return caller
 }
 
+export type Video = Upload & { readonly serial: number }
+
 /** The video that the URL names. @throws {UploadNotFound} {@link UserRequired} */
-export async function videoOf (mount: Mount, caller: Caller, request: FastifyRequest): Promise<Upload & { readonly serial: number }> {
+export async function videoOf (mount: Mount, caller: Caller, request: FastifyRequest): Promise<Video> {
   const { id } = Object(request.params)
   const serial = typeof id === 'string' && /^\d{1,15}$/.test(id) ? Number(id) : 0
   return { ...await mount.uploads.engine.getBySerial(caller, serial), serial }
