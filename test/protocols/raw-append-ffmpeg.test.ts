@@ -1,12 +1,14 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import {
   diskStorage, ffmpeg, type FfmpegOptions, JoinFailed, type JoinReport, memoryMetadata, memoryStorage, rawAppend
 } from '../../src/index.js'
+import { until } from '../support/engine.js'
 import { requireProgram } from '../support/requires.js'
 import { startServer, type TestServer } from '../support/server.js'
 
@@ -103,6 +105,24 @@ async function serve (t: Test, inMemory = false, options: FfmpegOptions = {}): P
   }
 }
 
+const PROGRAM = fileURLToPath(new URL('../support/raw-append-process.ts', import.meta.url))
+
+interface ServerProcess {
+  readonly child: ChildProcess
+  readonly url: string
+  /** Resolves when so many videos have had a new file. */
+  joined (count: number): Promise<void>
+}
+
+async function startProcess (t: Test, directory: string, program: string): Promise<ServerProcess> {
+  const child = fork(PROGRAM, [directory, program], { execArgv: ['--import', 'tsx'] })
+  t.teardown(() => { child.kill('SIGKILL') })
+  let joined = 0
+  child.on('message', message => { if (Object(message).joined !== undefined) joined++ })
+  const [first] = await once(child, 'message')
+  return { child, url: `http://127.0.0.1:${Object(first).port}`, joined: async count => { await until(() => joined >= count) } }
+}
+
 const sound = ['aac']
 const mpeg4 = ['mpeg4', '-q:v', '5']
 const vp8 = ['libvpx', '-deadline', 'realtime', '-cpu-used', '8']
@@ -194,5 +214,38 @@ if (requireProgram(t, ['ffmpeg']) !== undefined && requireProgram(t, ['ffprobe']
     await t.rejects(ffmpeg({ directory: folder }).join([clip, { ...clip, path: join(folder, 'gone') }], { videoId: 'v1', signal }), {
       code: 'ENOENT'
     }, 'a file that is missing is no fault of the clip')
+  })
+
+  t.test('invariants 1 and 12: a kill -9 in the middle of a join loses no clip, and the next server joins them', async t => {
+    const folder = t.testdir({ films: {}, joining: {} })
+    const [begun, goOn] = [join(folder, 'begun'), join(folder, 'go')]
+    const waiting = join(folder, 'ffmpeg-that-waits')
+    const script = `touch '${begun}'; while [ ! -e '${goOn}' ]; do sleep 0.05; done; exec ffmpeg "$@"`
+    writeFileSync(waiting, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    const clip = await makeClip(folder, { sound })
+    const post = async (url: string): Promise<string> => {
+      return await (await fetch(url, { method: 'POST', body: new Uint8Array(clip) })).text()
+    }
+    const film = async (url: string): Promise<Buffer> => Buffer.from(await (await fetch(`${url}/get_video/1/`)).arrayBuffer())
+
+    const first = await startProcess(t, folder, waiting)
+    await post(`${first.url}/create_video/`)
+    t.equal(await post(`${first.url}/append_video/1/`), '{"message":"Video added successfully"}')
+    const acknowledged = '{"message":"Video appended and joined successfully"}'
+    for (let clips = 2; clips <= 3; clips++) t.equal(await post(`${first.url}/append_video/1/`), acknowledged)
+    await until(() => existsSync(begun))
+    const gone = once(first.child, 'exit')
+    first.child.kill('SIGKILL')
+    await gone
+
+    const second = await startProcess(t, folder, 'ffmpeg')
+    // The program that the killed server has left goes on to work in its old folder.
+    writeFileSync(goOn, '')
+    await second.joined(1)
+    t.match(await factsOf(folder, await film(second.url)), { frames: 30, codecs: ['h264', 'aac'] })
+    await until(() => readdirSync(join(folder, 'joining')).length === 0)
+    t.equal(await post(`${second.url}/append_video/1/`), acknowledged)
+    await second.joined(2)
+    t.match(await factsOf(folder, await film(second.url)), { frames: 40 })
   })
 }
