@@ -46,6 +46,10 @@ export interface EngineOptions {
   readonly saveEvery?: SaveEvery
 }
 
+/** Records of the first page of a list, and of a later one at most. */
+const FIRST_PAGE = 100
+const LARGEST_PAGE = 1600
+
 const SAVE_EVERY: SaveEvery = { bytes: 64 * 1024 * 1024, ms: 5000 }
 
 /** What happened, after it happened. */
@@ -293,13 +297,15 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return this.#turns.stopping
   }
 
-  /** All records of a query, whoever owns them, a page at a time. */
-  async * everyUpload (query: Omit<ListQuery, 'cursor'>): AsyncGenerator<Upload, void, undefined> {
+  /** All records of a query, whoever owns them, a page at a time. Pages grow, as each may cost the store a look at all that there is. */
+  async * everyUpload (query: Omit<ListQuery, 'cursor' | 'limit'>): AsyncGenerator<Upload, void, undefined> {
     let cursor: string | undefined
+    let limit = FIRST_PAGE
     do {
-      const page = await asked(() => this.metadata.list({ ...query, ...cursor !== undefined && { cursor } }))
+      const page = await asked(() => this.metadata.list({ ...query, limit, ...cursor !== undefined && { cursor } }))
       yield * page.uploads
       cursor = page.cursor
+      limit = Math.min(2 * limit, LARGEST_PAGE)
     } while (cursor !== undefined)
   }
 

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { UploadChecksum } from '../upload.js'
 import { isMissing, isOld, isTaken, makeDirectory, namesIn, syncDirectory } from './file-directory.js'
 
 /** Small integers that share a folder. */
@@ -34,14 +33,24 @@ class NameIndex {
   }
 }
 
-/** Ids of what may expire, so that a sweep costs what is unfinished, not what is stored. An id may be too many, never missing. */
-export class OpenIndex extends NameIndex {
+/** Ids in a folder, so that a question costs what it is about, not what is stored. An id may be too many, never missing. */
+export class IdIndex extends NameIndex {
+  readonly #kept: boolean
+
+  /** @param kept false removes the folder with the last id */
+  constructor (directory: string, durable: boolean, kept = true) {
+    super(directory, durable)
+    this.#kept = kept
+  }
+
   async add (id: string): Promise<void> {
     await this.write(join(this.directory, id), '', 'w')
   }
 
   async remove (id: string): Promise<void> {
     await rm(join(this.directory, id), { force: true })
+    // Not empty, or removed by another: both are fine.
+    if (!this.#kept) await rmdir(this.directory).catch(() => {})
   }
 
   async ids (): Promise<string[]> {
@@ -54,30 +63,19 @@ export class OpenIndex extends NameIndex {
   }
 }
 
-/** Ids by the checksum of the whole file: a folder for each checksum, named by a digest, as algorithm and value can be any strings. */
-export class ChecksumIndex extends NameIndex {
-  async add (checksum: UploadChecksum, id: string): Promise<void> {
-    await this.write(join(this.#folder(checksum), id), '', 'w')
+/** Ids by a key: a folder for each, named by a digest, as keys can be anything. */
+export class KeyedIndex {
+  readonly #directory: string
+  readonly #durable: boolean
+
+  constructor (directory: string, durable: boolean) {
+    this.#directory = directory
+    this.#durable = durable
   }
 
-  async remove (checksum: UploadChecksum, id: string): Promise<void> {
-    await rm(join(this.#folder(checksum), id), { force: true })
-    // Not empty, or removed by another: both are fine.
-    await rmdir(this.#folder(checksum)).catch(() => {})
-  }
-
-  async ids (checksum: UploadChecksum): Promise<string[]> {
-    return await namesIn(this.#folder(checksum))
-  }
-
-  /** Removes the id of a record that there is not, unless it may be one that is just being created. */
-  async removeOrphan (checksum: UploadChecksum, id: string): Promise<void> {
-    if (await isOld(join(this.#folder(checksum), id))) await this.remove(checksum, id)
-  }
-
-  #folder ({ algorithm, value }: UploadChecksum): string {
-    const name = createHash('sha256').update(JSON.stringify([algorithm, value])).digest('hex')
-    return join(this.directory, name.slice(0, 2), name.slice(2, 34))
+  of (...key: ReadonlyArray<string | number | null>): IdIndex {
+    const name = createHash('sha256').update(JSON.stringify(key)).digest('hex')
+    return new IdIndex(join(this.#directory, name.slice(0, 2), name.slice(2, 34)), this.#durable, false)
   }
 }
 

@@ -2,7 +2,7 @@ import { appendFile, mkdir, mkdtemp, readdir, readFile, rename, rm, utimes, writ
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import type { Metadata } from '../../src/metadata/contract.js'
+import type { ListQuery, Metadata } from '../../src/metadata/contract.js'
 import { fileMetadata, type FileMetadataOptions } from '../../src/metadata/file.js'
 import { newUpload } from '../../src/testing/new-upload.js'
 import type { CompleteUpload, UploadingUpload } from '../../src/upload.js'
@@ -176,6 +176,29 @@ t.test('names in the indexes that lead nowhere are passed over, and removed when
   await utimes(join(checksum, 'old'), LONG_AGO, LONG_AGO)
   t.equal(await metadata.findByChecksum({ algorithm: 'md5', value: 'ab' }), undefined)
   t.same((await readdir(checksum)).sort(), ['fresh', 'running'])
+})
+
+t.test('a list of one user, or of what was removed, opens no record of anybody else', async t => {
+  const { directory, open, files } = await folder(t)
+  const metadata = open()
+  const mine = [newUpload({ user: 'ann' }), complete(newUpload({ user: 'ann' }), 1)]
+  const gone = { ...newUpload({ user: 'bob' }), status: 'removed', removedAt: 1, reason: 'expired' } as const
+  const alike = newUpload({ user: 1 })
+  for (const record of [...mine, gone, alike, newUpload({ user: '1' }), newUpload()]) await metadata.create(record)
+  // What cannot be opened fails a list that opens it.
+  const broken = newUpload()
+  await mkdir(pathOf(directory, broken.id), { recursive: true })
+  await t.rejects(metadata.list({}), { code: 'EISDIR' })
+
+  const idsOf = async (query: ListQuery): Promise<string[]> => (await metadata.list(query)).uploads.map(({ id }) => id)
+  t.strictSame(await idsOf({ user: 'ann' }), mine.map(({ id }) => id).sort())
+  t.strictSame(await idsOf({ user: 'ann', status: 'uploading' }), [mine[0]?.id])
+  t.strictSame(await idsOf({ user: 1 }), [alike.id])
+  t.strictSame(await idsOf({ status: 'removed' }), [gone.id])
+  t.strictSame(await idsOf({ status: 'removed', user: 'ann' }), [])
+  await metadata.delete(gone.id, 1)
+  for (const { id } of mine) await metadata.delete(id, 1)
+  t.notOk((await files()).some(file => file.endsWith(gone.id) || mine.some(({ id }) => file.endsWith(id))), 'nothing of them is left')
 })
 
 t.test('serials go on across folders and restarts, and deleting leaves only what shows the highest', async t => {
