@@ -27,8 +27,8 @@ const LIST_CONCURRENCY = 32
 /**
  * Records as JSON files in a folder: no service, no lock, and safe when several processes of one machine use the folder at once.
  * A lookup by id, by serial or by checksum opens only what it asks for; a list of unfinished, expired or removed uploads, or those of a
- * user, reads only these; any other list reads every record, with memory for the ids and one page. Not for network file systems. Ids are used once: one
- * that was deleted does not come again. Files that are removed by hand while a server runs may be seen for a while.
+ * user, reads only these; any other list reads every record, with memory for the ids and one page. Not for network file systems. Ids are
+ * used once: one that was deleted does not come again. Files that are removed by hand while a server runs may be seen for a while.
  */
 export function fileMetadata (options: FileMetadataOptions): Metadata {
   const { directory, durability = 'process', maxOpenFiles = 256 } = options
