@@ -66,6 +66,20 @@ t.test('HTTP/1.0 gets no interim reply', async t => {
   client.socket.destroy()
 })
 
+t.test('where Node can send an interim reply by itself, it does', async t => {
+  const told: unknown[] = []
+  const server = await resumableServer(t, {
+    before: app => app.addHook('onRequest', async (_request, reply) => {
+      Object.assign(reply.raw, { writeInformation: (...given: unknown[]) => { told.push(given) } })
+    })
+  })
+  const reply = await send(server.url, { method: 'POST', headers: creation(9, true), body: 'file' })
+  t.equal(reply.status, 201)
+  const { location, 'upload-limit': limit } = reply.headers
+  t.strictSame(told, [[104, { 'Upload-Draft-Interop-Version': '9', Location: location, 'Upload-Limit': limit }]])
+  t.same(reply.interims, [])
+})
+
 t.test('100 (Continue) is still sent when it is expected, and 104 as well', async t => {
   const server = await resumableServer(t)
   const client = await RawHttp.connect(server.port)

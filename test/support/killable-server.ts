@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-const program = fileURLToPath(new URL('./plain-server.mjs', import.meta.url))
+const plainServer = fileURLToPath(new URL('./plain-server.mjs', import.meta.url))
 
 interface Gate {
   readonly promise: Promise<void>
@@ -26,11 +26,18 @@ export class KillableServer {
   log = ''
 
   readonly #shell: readonly string[]
+  readonly #program: string
 
-  /** @param shell command that runs the server, given to it as arguments: for a mount or a limit of its own */
-  constructor (directory: string, options: Readonly<Record<string, unknown>> = {}, shell: readonly string[] = []) {
+  /**
+   * @param shell command that runs the server, given to it as arguments: for a mount or a limit of its own
+   * @param program another server, which takes the same arguments
+   */
+  constructor (
+    directory: string, options: Readonly<Record<string, unknown>> = {}, shell: readonly string[] = [], program = plainServer
+  ) {
     this.#directory = directory
     this.#shell = shell
+    this.#program = program
     this.#options = JSON.stringify(options)
   }
 
@@ -44,7 +51,7 @@ export class KillableServer {
   }
 
   async start (): Promise<void> {
-    const [command = process.execPath, ...args] = [...this.#shell, process.execPath, program, this.#directory, '0', this.#options]
+    const [command = process.execPath, ...args] = [...this.#shell, process.execPath, this.#program, this.#directory, '0', this.#options]
     // The test runner's own loader has no business in the server.
     const child = spawn(command, args, { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child

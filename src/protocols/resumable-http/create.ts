@@ -56,10 +56,9 @@ export async function createUpload (
 
   const created = await engine.create(caller, draftOf(mount, request, size, target))
   const location = mount.locationOf(request, created.id)
-  reply.headers({ Location: location, 'Upload-Limit': mount.limitFor(request, caller, created) })
-  if (present && !tooSmall && interopNumber(request) !== undefined) {
-    sendInterim(reply, { ...versionEcho(request), Location: location, 'Upload-Limit': mount.limitFor(request, caller, created) })
-  }
+  const known = { Location: location, 'Upload-Limit': mount.limitFor(request, caller, created) }
+  reply.headers(known)
+  if (present && !tooSmall && interopNumber(request) !== undefined) sendInterim(reply, { ...versionEcho(request), ...known })
   if (!present && !last) return { upload: created, completed: undefined }
   return await receive(mount, request, reply, { caller, id: created.id, offset: 0, body, last, finish: target?.finish })
 }
@@ -74,6 +73,7 @@ async function storeWhole (
 ): Promise<FastifyReply> {
   if ('tus-resumable' in request.headers) throw new Refusal(400, 'This is no tus server, but one that needs Upload-Complete')
   if (!body.present) throw new Refusal(400, `${body.version.completeness} is needed, ?1 or ?0, or a file as the body`)
+  reply.header('Upload-Limit', mount.limitFor(request, caller))
   const { engine } = mount
   const { id } = await engine.create(caller, draftOf(mount, request, sizeBy({ ...body, last: true }, 0)))
   try {
