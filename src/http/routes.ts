@@ -13,6 +13,8 @@ export interface Route {
   /** Below the protocol's prefix, with the final slash; the URL without it is served as well. */
   readonly url: string
   readonly schema?: FastifySchema
+  /** What plugins of the host look for; the host's own goes first. */
+  readonly config?: object
   readonly handler: RouteHandlerMethod
 }
 
@@ -78,12 +80,12 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
     return undefined
   }
 
-  for (const { name, method, url, schema, handler } of routes) {
+  for (const { name, method, url, schema, config, handler } of routes) {
     const known = methodsOf.get(url) ?? new Set<Method>()
     methodsOf.set(url, known)
     for (const one of [method].flat()) known.add(one)
     const host = routeOptions({ name, method, url })
-    declare(method, url, { ...host, errorHandler, handler, schema: { ...schema, ...host.schema } })
+    declare(method, url, { ...host, errorHandler, handler, schema: { ...schema, ...host.schema }, config: { ...config, ...host.config } })
   }
   for (const [url, known] of methodsOf) {
     const allowed = allow(url) ?? [...new Set([...known, 'OPTIONS'])].join(', ')

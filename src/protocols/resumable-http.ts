@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { discoveryConfig } from '../http/cors.js'
 import { continueWhenRead } from '../http/expect-continue.js'
 import { declareRoutes, type Route } from '../http/routes.js'
 import type { Protocol } from './contract.js'
@@ -33,12 +34,14 @@ export function resumableHttp (options: ResumableHttpOptions = {}): Protocol {
       const routes = new ResumableRoutes(mount, host)
       routes.install()
       continueWhenRead(scope)
+      scope.addHook('onSend', async (request, reply) => { await announceLimits(mount, request, reply) })
 
       const route = (name: keyof typeof schemas, method: Route['method'], url: string, verb: Verb): Route => ({
         name,
         method,
         url,
         schema: schemas[name],
+        ...method === 'OPTIONS' && { config: discoveryConfig },
         handler: async (request, reply) => await verb(mount, request, reply, idIn(request))
       })
       declareRoutes(scope, [
@@ -63,6 +66,15 @@ async function tellLimits (mount: ResumableMount, request: FastifyRequest, reply
   const limit = await mount.limitForAnyone(request, reply)
   const allow = idIn(request) === '' ? 'POST, PUT, PATCH, OPTIONS' : 'HEAD, GET, PATCH, DELETE, OPTIONS'
   return await reply.headers({ 'Upload-Limit': limit, 'Accept-Patch': PARTIAL_UPLOAD, allow }).code(200).send()
+}
+
+/** The same where @fastify/cors has answered already; a preflight of a browser asks for something else. */
+async function announceLimits (mount: ResumableMount, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  if (request.method !== 'OPTIONS' || 'access-control-request-method' in request.headers) return
+  if (reply.hasHeader('upload-limit') || reply.statusCode >= 400) return
+  // Hooks that tell who asks have not run: what the host then says of the user, or throws, is no answer.
+  const limit = await mount.limitForAnyone(request, reply).catch(() => undefined)
+  if (limit !== undefined) reply.headers({ 'Upload-Limit': limit, 'Accept-Patch': PARTIAL_UPLOAD })
 }
 
 /** The id in the URL; anything that is no id is an unknown one. */

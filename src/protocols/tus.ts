@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { assertThere } from '../engine/upload-engine.js'
+import { discoveryConfig } from '../http/cors.js'
 import { sendUpload } from '../http/download.js'
 import { continueWhenRead } from '../http/expect-continue.js'
 import { methodOf } from '../http/method-override.js'
@@ -43,6 +44,7 @@ export function tus (options: TusOptions = {}): Protocol {
         method,
         url,
         schema: schemas[name] ?? {},
+        ...method === 'OPTIONS' && { config: discoveryConfig },
         handler: async (request, reply) => await verb(mount, request, reply, idIn(request))
       })
       const routes = [

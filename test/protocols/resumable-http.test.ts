@@ -147,6 +147,7 @@ t.test('invariant 11: the largest file, by its announced length and by its bytes
     await post(server, creation(9, false, { 'upload-length': '1001' })),
     await post(server, creation(9, true), file.subarray(0, 1001)),
     await post(server, creation(9, true, { 'transfer-encoding': 'chunked' }), file.subarray(0, 1001)),
+    await post(server, {}, file.subarray(0, 1001)),
     await patch(location, 0, true, file.subarray(0, 1001)),
     await patch(location, 0, false, undefined, { 'upload-length': '1001' })
   ]) {
@@ -400,6 +401,11 @@ t.test('browsers of other origins are served through @fastify/cors, with the exp
       'access-control-request-headers': 'upload-complete,upload-offset,upload-draft-interop-version,content-type'
     }
   })
+  for (const headers of [{}, { origin: 'https://page.example' }, { origin: 'https://other.example' }]) {
+    const limits = await send(server.url, { method: 'OPTIONS', headers })
+    t.match([limits.status, limits.headers['upload-limit']], [200, /^max-age=\d+$/], 'apps ask for the limits without an origin')
+  }
+  t.notOk('upload-limit' in preflight.headers)
   t.match(preflight.headers, {
     'access-control-allow-origin': 'https://page.example',
     'access-control-allow-methods': /PATCH/,

@@ -92,8 +92,7 @@ t.test('D11: replies pass @fastify/cors: exposed headers, Vary, and nothing for 
         origin: ['https://good.example'],
         exposedHeaders: [...exposedHeaders],
         allowedHeaders: [...allowedHeaders],
-        methods: [...allowedMethods],
-        strictPreflight: false
+        methods: [...allowedMethods]
       })
     }
   })
@@ -107,6 +106,10 @@ t.test('D11: replies pass @fastify/cors: exposed headers, Vary, and nothing for 
     t.match(headers['access-control-expose-headers'], /Upload-Offset.*Upload-Expires.*Tus-Resumable/)
     t.match(headers.vary, /Origin/)
     t.equal((await ask(method, url, bad)).headers['access-control-allow-origin'], undefined)
+  }
+  for (const headers of [{}, good, bad]) {
+    const discovered = await ask('OPTIONS', '/uploads', headers)
+    t.match([discovered.status, discovered.headers['tus-version']], [200, '1.0.0'], 'C15: no preflight of a browser')
   }
   const preflight = await ask('OPTIONS', path, {
     ...good, 'access-control-request-method': 'PATCH', 'access-control-request-headers': 'tus-resumable,upload-offset,content-type'
