@@ -218,3 +218,47 @@ t.test('over HTTP/2', async t => {
     t.pass()
   })
 })
+
+t.test('invariant 8: a form or a small body that stops coming is cut, wherever it stops', async t => {
+  const forms = ['', '--x', formHead.slice(0, 30), `${formHead}abc\r\n--x\r\nContent-Disp`]
+  const cases = [...forms.map(body => ['/u/parts', form, body] as const), ['/u/form', 'application/json', '{"a"'] as const]
+  for (const [url, type, body] of cases) {
+    const { listen, log } = await plainHost(t, { stallTimeout: 20 })
+    const http = await RawHttp.connect((await listen()).port)
+    http.request('POST', url, { 'content-type': type, 'content-length': 1000 }, body)
+    await http.closed
+    t.strictSame(faults(log), [], `${url} ${body}`)
+    t.notOk(log.some(({ res }) => res?.statusCode === 405))
+  }
+})
+
+t.test('invariant 8: over HTTP/2 a form that stops coming loses its stream, and the server goes on', async t => {
+  const app = Fastify({ http2: true })
+  t.teardown(() => app.close())
+  await app.register(chunkedUpload, inMemory({ stallTimeout: 20 }))
+  const session = connect(await app.listen({ port: 0, host: '127.0.0.1' }))
+  t.teardown(() => { session.destroy() })
+  const stream = session.request({ ':method': 'POST', ':path': '/u/parts', 'content-type': form }, { endStream: false })
+  stream.on('error', () => {})
+  stream.resume().write(formHead)
+  await once(stream, 'close')
+  const again = session.request({ ':path': '/u' })
+  const [headers] = await once(again, 'response')
+  t.equal(headers[':status'], 200)
+
+  const gone = session.request({ ':method': 'POST', ':path': '/u/parts', 'content-type': form }, { endStream: false })
+  gone.on('error', () => {})
+  gone.write(formHead)
+  session.destroy()
+  t.equal((await app.inject('/u')).statusCode, 200)
+})
+
+t.test('a body that nobody waits for may take its time', async t => {
+  // The answer takes longer than a body may stall, while the body waits to be asked for.
+  const allowedTypes = async (): Promise<boolean> => await new Promise(resolve => { setTimeout(resolve, 50, true) })
+  const { listen } = await plainHost(t, { stallTimeout: 5, allowedTypes })
+  const http = await RawHttp.connect((await listen()).port)
+  t.teardown(() => { http.socket.destroy() })
+  const reply = await http.request('POST', '/u', { 'content-type': octets, 'content-length': 3 }, 'a').reply()
+  t.equal(reply.status, 200)
+})
