@@ -5,6 +5,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import compress from '@fastify/compress'
+import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import {
   type ChunkedUploadOptions, diskStorage, formAppend, memoryStorage, type Protocol, type Storage, type Upload
@@ -30,7 +32,10 @@ interface Served extends TestServer {
   get (upload: Upload, headers?: Record<string, string>): Promise<Answer>
 }
 
-async function serve (t: Test, options: DownloadOptions = {}, settings: ChunkedUploadOptions = {}, mayFail = false): Promise<Served> {
+async function serve (
+  t: Test, options: DownloadOptions = {}, settings: ChunkedUploadOptions = {}, mayFail = false,
+  host: (app: FastifyInstance) => Promise<void> = async () => {}
+): Promise<Served> {
   let store: Served['store'] | undefined
   const protocol: Protocol = {
     name: 'files',
@@ -65,7 +70,13 @@ async function serve (t: Test, options: DownloadOptions = {}, settings: ChunkedU
       }
     }
   }
-  const server = await startServer(t, { prefix: '/f', protocols: [protocol], ...settings }, { before: usersByHeader, mayFail })
+  const server = await startServer(t, { prefix: '/f', protocols: [protocol], ...settings }, {
+    mayFail,
+    before: async app => {
+      usersByHeader(app)
+      await host(app)
+    }
+  })
   if (store === undefined) throw new Error('not registered')
   return { ...server, store, get: async ({ id }, headers = {}) => await server.send('GET', `/f/${id}/`, { headers }) }
 }
@@ -89,6 +100,15 @@ t.test('a whole file: GET and HEAD tell the same, and HEAD sends nothing', async
   }
   t.strictSame(answers.map(({ text }) => text), ['0123456789', ''])
   t.equal(answers[0]?.headers.etag, answers[1]?.headers.etag)
+})
+
+t.test('a host that compresses its replies leaves the bytes of files as they are, as their ETag and ranges say', async t => {
+  const server = await serve(t, {}, {}, false, async app => { await app.register(compress, { threshold: 0 }) })
+  const upload = await server.store({ type: 'text/plain', content: '0123456789'.repeat(1000) })
+  const whole = await server.get(upload, { 'accept-encoding': 'gzip' })
+  t.match(whole.headers, { 'content-length': '10000', 'content-encoding': undefined, etag: /^"/ })
+  const rest = await server.get(upload, { 'accept-encoding': 'gzip', range: 'bytes=9995-', 'if-range': String(whole.headers.etag) })
+  t.match(rest, { status: 206, text: '56789' })
 })
 
 const ranges: ReadonlyArray<readonly [range: string, status: number, contentRange: string | undefined, text: string]> = [
