@@ -98,7 +98,7 @@ export async function * decrypted (
 
 function open (key: Buffer, segment: number, stored: Buffer): Buffer {
   try {
-    const decipher = createDecipheriv('aes-256-gcm', key, nonce(segment))
+    const decipher = createDecipheriv('aes-256-gcm', key, nonce(segment), { authTagLength: tagBytes })
     decipher.setAuthTag(stored.subarray(-tagBytes))
     const clear = decipher.update(stored.subarray(0, -tagBytes))
     decipher.final()
