@@ -60,6 +60,11 @@ interface UploadFields {
    * a completion that is refused or interrupted can be taken up, or swept; left out before and after, and where the storage decides.
    */
   readonly target?: string | undefined
+  /**
+   * Received bytes that are being replaced by those of another upload: until this is left out again, some of them may be old ones and some
+   * new ones.
+   */
+  readonly replacing?: { readonly range: ByteRange, readonly from: string } | undefined
   /** Grows by one with each change: compare-and-set. */
   readonly version: number
 }

@@ -12,7 +12,7 @@ import {
 } from '../upload.js'
 import { Blocks } from './batches.js'
 import type { BodySource } from './body-source.js'
-import { addRange, covers, overlaps, removeRange } from './byte-ranges.js'
+import { addRange, covers } from './byte-ranges.js'
 import { type Caller, isInner, type UploadDraft } from './caller.js'
 import { ChecksumFollower } from './checksum-follower.js'
 import { type Completed, type CompleteRequest, Completion } from './completion.js'
@@ -20,6 +20,7 @@ import { checkDraft, checkSize, largestFile, newUpload } from './draft.js'
 import type { Hold } from './hold.js'
 import { chunkEnd, placeOf } from './place.js'
 import { asked, assertUploading, asUploading, mayKnow, Records } from './records.js'
+import { Replacements } from './replacements.js'
 import type { SaveEvery } from './saves.js'
 import { Turns } from './turns.js'
 import { UploadChecksums } from './upload-checksums.js'
@@ -89,6 +90,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   readonly #checksums: UploadChecksums
   readonly #follower: ChecksumFollower
   readonly #completion: Completion
+  readonly #replacements: Replacements
   readonly #bodies = new Set<BodySource>()
   readonly #blocks = new Blocks()
   /** Uploads that nothing can keep from being removed any more. */
@@ -105,6 +107,16 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     this.#checksums = new UploadChecksums(storage)
     this.#follower = new ChecksumFollower(this.records, this.#turns, this.#checksums)
     this.#completion = new Completion(storage, this.records, this.#checksums, options.location)
+    this.#replacements = new Replacements({
+      storage,
+      records: this.records,
+      overwrite: async (caller, upload, body, place, hold) => {
+        // The bytes have been taken before: no limit has a say any more.
+        const request = { ...place, body, overwrite: true, parallel: true }
+        return await this.#writeStored({ ...caller, maxBytes: null }, upload, request, hold)
+      },
+      discard: async upload => { await this.discard(upload, 'removed', false) }
+    })
   }
 
   /**
@@ -235,6 +247,25 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     }).catch(this.#goneIfRemoving(id))
   }
 
+  /**
+   * Puts all bytes of `aside`, an upload of the caller's that is not complete, in the place of those from byte `start` on. They count as
+   * received all the time: a crash or a failure of the storage on the way leaves them to whoever replaces or completes next. Of `aside`
+   * nothing is left, whatever happens, or it is swept when it expires: later than the upload, if it should be of use after a crash.
+   * @throws {OffsetMismatch} not all of these bytes are there, or the storage cannot write there {@link UploadExpired}
+   * {@link UploadComplete} {@link StorageFull} {@link StorageTrouble}
+   */
+  async replace (caller: Caller, id: string, start: number, aside: Upload): Promise<Upload> {
+    try {
+      return await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => {
+        assertUploading(upload)
+        return await this.#replacements.finish(caller, await this.#replacements.begin(caller, upload, start, aside, hold), hold)
+      })
+    } catch (error) {
+      await this.#replacements.giveUp(id, aside)
+      throw error
+    }
+  }
+
   /** Changes what the protocol or the host keeps with an upload. */
   async update (
     caller: Caller, id: string, change: (upload: Upload) => Partial<Pick<Upload, 'filename' | 'metadata' | 'protocolState' | 'expiresAt'>>
@@ -350,7 +381,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     const place = placeOf(upload, request, { maxBytes, anyOffset: storage.capabilities.anyOffset })
     let source: BodySource | undefined
     try {
-      const ready = request.overwrite === true ? await this.#takeBack(upload, place.start, request) : upload
+      const ready = request.overwrite === true ? await this.#forgetChecksum(upload, place.start) : upload
       return await writeBody(ready, request, place, {
         storage,
         records,
@@ -377,18 +408,23 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     }
   }
 
-  /**
-   * A checksum that has seen bytes which are now replaced would tell of a file that is no more, even if the body is cut. Nor may an
-   * atomic body that is cut leave half of the old bytes and half of its own.
-   */
-  async #takeBack (upload: UploadingUpload, start: number, { atomic, length }: WriteRequest): Promise<UploadingUpload> {
-    const taken: ByteRange = [start, start + (atomic === true ? length ?? 0 : 0)]
-    const seen = (upload.checksumState?.offset ?? 0) > start
-    if (!seen && !overlaps(upload.received, taken)) return upload
-    return asUploading(await this.records.update(upload.id, current => {
-      const { received, checksumState, ...rest } = asUploading(current)
-      return { ...rest, received: removeRange(received, taken), checksumState: seen ? null : checksumState }
-    }, upload))
+  /** A checksum that has seen bytes which are now replaced would tell of a file that is no more, even if the body is cut. */
+  async #forgetChecksum (upload: UploadingUpload, start: number): Promise<UploadingUpload> {
+    if ((upload.checksumState?.offset ?? 0) <= start) return upload
+    return asUploading(await this.records.update(upload.id, current => ({ ...asUploading(current), checksumState: null }), upload))
+  }
+
+  /** Writes a body that comes from the storage. */
+  async #writeStored (caller: Caller, upload: UploadingUpload, request: WriteRequest, hold: Hold): Promise<UploadingUpload> {
+    try {
+      return asUploading(await this.#writeBody(caller, upload, request, hold))
+    } catch (error) {
+      // Nobody sent this body: that it broke off is the storage's trouble.
+      if (error instanceof BodyCut) await asked(() => Promise.reject(error.cause))
+      throw error
+    } finally {
+      request.body.destroy()
+    }
   }
 
   async #completeIfDue (caller: Caller, upload: Upload, request: FinishingWriteRequest, hold: Hold): Promise<Written> {
@@ -399,7 +435,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   }
 
   async #finish (caller: Caller, upload: UploadingUpload, request: CompleteRequest, hold: Hold): Promise<Completed> {
-    const completed = await this.#completion.finish(caller, upload, request, hold, this.#turns.stopping)
+    const whole = await this.#replacements.finish(caller, upload, hold)
+    const completed = await this.#completion.finish(caller, whole, request, hold, this.#turns.stopping)
     if (request.silent !== true) this.#tell(completed.upload, () => { this.emit('complete', completed.upload) })
     return completed
   }
@@ -442,15 +479,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       const length = Math.min(end - offsetOf(filled), part.size)
       if (length <= 0 && part.size > 0) continue
       const body = this.storage.read(part, [part.size - length, part.size])
-      try {
-        filled = asUploading(await this.#writeBody(caller, filled, { start: 'end', body, length, size }, hold))
-      } catch (error) {
-        // Nobody sent this body: that it broke off is the storage's trouble.
-        if (error instanceof BodyCut) await asked(() => Promise.reject(error.cause))
-        throw error
-      } finally {
-        body.destroy()
-      }
+      filled = await this.#writeStored(caller, filled, { start: 'end', body, length, size }, hold)
     }
     return filled
   }

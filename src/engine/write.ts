@@ -35,8 +35,8 @@ export interface WriteRequest {
    */
   readonly parallel?: boolean
   /**
-   * Bytes that are there are replaced, where the storage can; takes the upload for itself. They count as received all the time, unless the
-   * body is `atomic` and its `length` known: then they are taken back first, so that a cut leaves them missing rather than mixed.
+   * Bytes that are there are replaced, where the storage can; takes the upload for itself. They count as received all the time: of a body
+   * that is cut some are then new and some are old. `engine.replace` knows no such state.
    */
   readonly overwrite?: boolean
   /** Of a body that goes beyond the upload's size `refuse` drops what is not yet saved, `keep` saves what fits, unless `atomic`. */

@@ -7,7 +7,7 @@ import { memoryStorage } from '../../src/storage/memory.js'
 import type { Storage } from '../../src/storage/contract.js'
 import type { Upload } from '../../src/upload.js'
 import {
-  bodyOf, callerOf, changedStorage, codeOf, draftOf, engineOn, gate, hangingBody, keepAlive, randomBytes, stored, until
+  bodyOf, callerOf, changedStorage, draftOf, engineOn, gate, keepAlive, randomBytes, stored, until
 } from '../support/engine.js'
 
 const MiB = 1024 * 1024
@@ -111,17 +111,4 @@ t.test('shutting down does not wait for a file to be hashed to its end', async t
   for (const index of [2, 1, 0]) await put(engine, id, file, index)
   await engine.shutdown()
   t.strictSame((await engine.get(caller, id)).received, [[0, 3 * CHUNK]])
-})
-
-t.test('an atomic body that replaces bytes takes them back first: when it is cut they are missing, not mixed', async t => {
-  const engine = engineOn()
-  const file = randomBytes(3 * MiB)
-  const { id } = await engine.create(caller, draftOf({ size: file.length, chunkSize: MiB }))
-  await engine.write(caller, id, { start: 0, body: bodyOf(file) })
-  const cut = hangingBody(randomBytes(1000))
-  const replacing = engine.write(caller, id, { start: MiB, length: MiB, body: cut, overwrite: true, atomic: true })
-  setImmediate(() => { cut.cut() })
-  t.equal(await codeOf(replacing), 'BODY_CUT')
-  t.strictSame((await engine.get(caller, id)).received, [[0, MiB], [2 * MiB, 3 * MiB]])
-  await engine.shutdown()
 })

@@ -1,6 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
 import { Agent, request as httpRequest } from 'node:http'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { uploadIdOf } from '../../src/index.js'
@@ -96,8 +98,8 @@ async function uploadedChunks (port: number, task: string): Promise<readonly num
   return uploaded
 }
 
-async function startProcess (t: Test, directory: string): Promise<{ readonly port: number, readonly child: ChildProcess }> {
-  const child = fork(PROGRAM, [directory], { execArgv: ['--import', 'tsx'] })
+async function startProcess (t: Test, ...args: readonly string[]): Promise<{ readonly port: number, readonly child: ChildProcess }> {
+  const child = fork(PROGRAM, args, { execArgv: ['--import', 'tsx'] })
   t.teardown(() => { child.kill('SIGKILL') })
   const [port] = await once(child, 'message')
   return { port: Number(port), child }
@@ -158,6 +160,26 @@ t.test('invariants 1 and 12: a kill -9 in the middle loses no chunk that was ans
   const rest = Array.from({ length: COUNT }, (_, index) => ({ index, cut: false })).filter(({ index }) => !there.has(index))
   await work(t, [second.port], task, bytes, rest, new Set())
   t.match(await ask(second.port, 'POST', `complete/${task}`), { status: 200, json: { hash: hashOf('sha256', bytes), size: bytes.length } })
+})
+
+t.test('invariants 1, 2 and 12: a kill -9 while a chunk is replaced takes none back, and mixes no bytes', async t => {
+  const directory = t.testdir()
+  const old = randomBytes(3 * CHUNK)
+  const wanted = Buffer.concat([old.subarray(0, CHUNK), randomBytes(CHUNK), old.subarray(2 * CHUNK)])
+  const first = await startProcess(t, directory, 'dying')
+  const created = createMessage({ hash: '', file_size: old.length, chunk_size: CHUNK })
+  const { headers = {}, body = '' } = created
+  const task = String(members(await ask(first.port, 'POST', 'create', { headers, body }))['task_id'])
+  await work(t, [first.port], task, old, [0, 1, 2].map(index => ({ index, cut: false })), new Set())
+  t.equal((await put(new Agent(), first.port, task, wanted, { index: 1, cut: false })).status, 0, 'the server died')
+
+  const second = await startProcess(t, directory)
+  t.strictSame(await uploadedChunks(second.port, task), [0, 1, 2])
+  const done = await ask(second.port, 'POST', `complete/${task}`)
+  t.match(done, { status: 200, json: { size: wanted.length } })
+  const files = (await readdir(directory, { recursive: true, withFileTypes: true })).filter(({ name }) => /\.(?:done|part)$/.test(name))
+  t.equal(files.length, 1, 'nothing is left beside the file')
+  for (const { parentPath, name } of files) t.ok((await readFile(join(parentPath, name))).equals(wanted))
 })
 
 t.test('two servers on one directory take chunks of one file side by side', async t => {

@@ -1,14 +1,35 @@
-// A server that speaks chunkTasks in a process of its own, for tests that kill it or run two on one directory, which is its argument.
+// A server that speaks chunkTasks in a process of its own, for tests that kill it or run two on one directory, which is its argument. With
+// `dying` behind it, the process kills itself when half of what replaces a chunk is written.
 import Fastify from 'fastify'
 import { chunkTasks, chunkedUpload } from '../../src/index.js'
 import { fileLocks } from '../../src/locks/file.js'
+import { fileMetadata } from '../../src/metadata/file.js'
+import type { Storage } from '../../src/storage/contract.js'
+import { diskStorage } from '../../src/storage/disk.js'
 import { usersByHeader } from './server.js'
 
-const [, , directory = ''] = process.argv
+const [, , directory = '', fate = ''] = process.argv
+const disk = diskStorage({ directory })
+const dying: Storage = {
+  ...disk,
+  write: async (upload, start, batches, progress) => {
+    if (upload.replacing === undefined) return await disk.write(upload, start, batches, progress)
+    const half = async function * (): AsyncGenerator<readonly Uint8Array[]> {
+      const { value: [first = new Uint8Array()] = [] } = await batches[Symbol.asyncIterator]().next()
+      yield [first.subarray(0, first.length / 2)]
+    }
+    await disk.write(upload, start, half(), progress)
+    process.kill(process.pid, 'SIGKILL')
+  }
+}
 const app = Fastify({ logger: { level: 'error' } })
 usersByHeader(app)
 await app.register(chunkedUpload, {
-  prefix: '/uploads', directory, locks: fileLocks({ directory: `${directory}/locks` }), protocols: [chunkTasks()]
+  prefix: '/uploads',
+  storage: fate === 'dying' ? dying : disk,
+  metadata: fileMetadata({ directory: `${directory}/records` }),
+  locks: fileLocks({ directory: `${directory}/locks` }),
+  protocols: [chunkTasks()]
 })
 const url = await app.listen({ port: 0, host: '127.0.0.1' })
 process.send?.(Number(new URL(url).port))

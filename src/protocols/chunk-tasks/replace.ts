@@ -4,8 +4,8 @@ import type { ByteRange } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { Mount, OpenTask } from './mount.js'
 
-/** ms after which a chunk that was kept aside, and that nobody could remove, is swept. */
-const ASIDE_TIME = 3_600_000
+/** ms after which a chunk that was kept aside, and that nobody could put in its place or remove, is swept where tasks never expire. */
+const ASIDE_TIME = 7 * 86_400_000
 
 /**
  * A chunk that is there already comes again. It is kept aside until it is whole, so that one which is cut or too long loses nothing; then
@@ -18,7 +18,7 @@ export async function replaceChunk (
   if (state.encryption !== null) return
   const length = end - start
   const inner = innerCaller(caller)
-  const aside = await engine.create(inner, {
+  const { id } = await engine.create(inner, {
     filename: upload.filename,
     contentType: null,
     metadata: {},
@@ -29,13 +29,15 @@ export async function replaceChunk (
     expiresIn: settings.expirationDelta ?? ASIDE_TIME,
     serial: false
   })
+  let handedOver = false
   try {
-    const { upload: kept } = await engine.write(inner, aside.id, { start: 0, length, body, atomic: true })
-    const read = (): Readable => engine.read(kept, [0, length])
-    if (await sameBytes(engine.read(upload, [start, end]), read())) return
-    await engine.write(caller, upload.id, { start, length, body: read(), overwrite: true, parallel: true, atomic: true })
+    const { upload: aside } = await engine.write(inner, id, { start: 0, length, body, atomic: true })
+    // What is just being replaced is neither the old chunk nor the new one: nothing can be equal to it.
+    if (upload.replacing === undefined && await sameBytes(engine.read(upload, [start, end]), engine.read(aside, [0, length]))) return
+    handedOver = true
+    await engine.replace(caller, upload.id, start, aside)
   } finally {
-    await engine.remove(inner, aside.id).catch(() => {})
+    if (!handedOver) await engine.remove(inner, id).catch(() => {})
   }
 }
 
