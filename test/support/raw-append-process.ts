@@ -1,5 +1,5 @@
-// A server that speaks rawAppend and joins clips with ffmpeg, in a process of its own, for tests that kill it. Its arguments: a directory, and
-// the program to take for ffmpeg. It sends its port, then the number of each video that has a new file.
+// A server that speaks rawAppend and joins clips with ffmpeg, in a process of its own, for tests that kill it. Its arguments: a directory,
+// and the program to take for ffmpeg. It sends its port, then the number of each video that has a new file.
 import Fastify from 'fastify'
 import { chunkedUpload, ffmpeg, rawAppend } from '../../src/index.js'
 
