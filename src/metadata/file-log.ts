@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { close, constants, fdatasync, open, read, write } from 'node:fs'
+import { close, constants, fdatasync, open, read, readSync, write } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Upload } from '../upload.js'
 import { isMissing } from './file-directory.js'
@@ -135,13 +135,19 @@ export class RecordLog {
     }
   }
 
-  /** Judges the lines that are new. @returns whether `own` is a valid one */
+  /**
+   * Judges the lines that are new. Only a log that was just opened is read in the thread pool: behind its known bytes there is nothing, or what
+   * a process of this machine wrote a moment ago, so the kernel answers from memory, in a tenth of the time that the pool takes.
+   * @returns whether `own` is a valid one
+   */
   async #catchUp (own?: string): Promise<boolean> {
     const parts: Buffer[] = []
     let position = this.#judged
     for (let size = Math.max(READ_SIZE, (own?.length ?? 0) + 1), full = true; full; size *= 2) {
       const buffer = Buffer.allocUnsafe(size)
-      const { bytesRead } = await readFile(this.#descriptor, buffer, 0, size, position)
+      const bytesRead = this.#judged > 0
+        ? readSync(this.#descriptor, buffer, 0, size, position)
+        : (await readFile(this.#descriptor, buffer, 0, size, position)).bytesRead
       if (bytesRead > 0) parts.push(buffer.subarray(0, bytesRead))
       position += bytesRead
       full = bytesRead === size
