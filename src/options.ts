@@ -105,7 +105,7 @@ export interface ChunkedUploadOptions {
   readonly onComplete?: (upload: Upload, context: HookContext) => MaybePromise<CompletionReply | undefined | void>
   /** Before an upload is removed by request: may throw to refuse. */
   readonly onRemove?: (upload: Upload, context: HookContext) => MaybePromise<void>
-  /** After an expired upload was removed. */
+  /** After an expired upload was removed by this registration: those that share a store sweep for each other. */
   readonly onExpire?: (upload: Upload) => MaybePromise<void>
   /**
    * Where the finished file goes, relative to the storage's root (disk: to `directory`). Client text must be cleaned first: a location that
