@@ -200,6 +200,24 @@ if (requireProgram(t, ['ffmpeg']) !== undefined && requireProgram(t, ['ffprobe']
     t.strictSame(readdirSync(folder).filter(name => name.startsWith('chunked-upload')), [])
   })
 
+  t.test('a disk that is full is no fault of a clip: it is kept, and joined with the next one', async t => {
+    const [program, room] = [join(t.testdirName, 'ffmpeg-without-room'), join(t.testdirName, 'room')]
+    const server = await serve(t, false, { ffmpeg: program })
+    // Without the signal, writing beyond the limit is an error, as it is on a disk that is full.
+    writeFileSync(program, `#!/bin/sh\ntrap '' XFSZ\n[ -e '${room}' ] || ulimit -f 2\nexec ffmpeg "$@"\n`, { mode: 0o755 })
+    const clip = new Uint8Array(await makeClip(server.folder, { sound }))
+    const post = async (path: string): Promise<number> => (await fetch(server.url + path, { method: 'POST', body: clip })).status
+    t.strictSame([await post('/create_video/'), await post('/append_video/1/'), await post('/append_video/1/')], [201, 200, 200])
+    await until(() => server.failures.length > 0)
+    t.match(server.failures.join(), /could not do its work/)
+    writeFileSync(room, '')
+    t.equal(await post('/append_video/1/'), 200)
+    const film = async (): Promise<Buffer> => Buffer.from(await (await fetch(`${server.url}/get_video/1/`)).arrayBuffer())
+    await until(async () => (await film()).length > clip.length)
+    t.match(await factsOf(server.folder, await film()), { frames: 30 })
+    t.strictSame(server.reports, [])
+  })
+
   t.test('invariant 12: what a killed job has left is removed by the next one of that video, and of no other', async t => {
     const folder = t.testdir({ 'chunked-upload-join-v1-abc': { joined: 'half' }, 'chunked-upload-join-v2-abc': { joined: 'half' } })
     const path = join(folder, 'clip')
