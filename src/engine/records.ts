@@ -1,11 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StorageFull, StorageTrouble, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound } from '../errors.js'
-import type { Metadata } from '../metadata/contract.js'
+import type { ListQuery, Metadata } from '../metadata/contract.js'
 import { type CompleteUpload, type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import type { Caller } from './caller.js'
 
 /** Compare-and-set attempts before a record counts as contested without end. */
 const UPDATE_ATTEMPTS = 100
+
+/** Records of the first page of a list, and of a later one at most. */
+const FIRST_PAGE = 100
+const LARGEST_PAGE = 1600
+
+/** What a list is about. */
+export type RecordQuery = Omit<ListQuery, 'cursor' | 'limit'>
 
 /** Ids come from URLs: anything else is unknown without asking the store. */
 const ID = /^[A-Za-z0-9_-]{1,64}$/
@@ -42,6 +49,18 @@ export class Records {
     const upload = Number.isSafeInteger(serial) && serial > 0 ? await asked(() => this.#metadata.getBySerial(serial)) : undefined
     if (upload === undefined || !mayKnow(caller, upload)) throw new UploadNotFound()
     return upload
+  }
+
+  /** All records of a query, whoever owns them, a page at a time. Pages grow, as each may cost the store a look at all that there is. */
+  async * every (query: RecordQuery): AsyncGenerator<Upload, void, undefined> {
+    let cursor: string | undefined
+    let limit = FIRST_PAGE
+    do {
+      const page = await asked(() => this.#metadata.list({ ...query, limit, ...cursor !== undefined && { cursor } }))
+      yield * page.uploads
+      cursor = page.cursor
+      limit = Math.min(2 * limit, LARGEST_PAGE)
+    } while (cursor !== undefined)
   }
 
   async create (upload: Upload, serial: boolean): Promise<Upload> {

@@ -1,30 +1,26 @@
-import { createHash } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
-import {
-  BodyCut, OffsetMismatch, ShuttingDown, SizeConflict, StorageTrouble, TakenOver, TooManyUploads, UploadGone
-} from '../errors.js'
+import { OffsetMismatch, SizeConflict, TakenOver, UploadGone } from '../errors.js'
 import type { Locks } from '../locks/contract.js'
 import type { ListQuery, Metadata } from '../metadata/contract.js'
-import type { Storage, WriteProgress } from '../storage/contract.js'
-import {
-  type ByteRange, type CompleteUpload, type JsonValue, type RemovalReason, type Upload, type UploadingUpload, isExpired, offsetOf
-} from '../upload.js'
-import { Blocks } from './batches.js'
-import type { BodySource } from './body-source.js'
-import { addRange, covers } from './byte-ranges.js'
+import type { Storage } from '../storage/contract.js'
+import { type ByteRange, type CompleteUpload, type RemovalReason, type Upload, type UploadingUpload, offsetOf } from '../upload.js'
+import { Bodies } from './bodies.js'
+import { covers } from './byte-ranges.js'
 import { type Caller, isInner, type UploadDraft } from './caller.js'
 import { ChecksumFollower } from './checksum-follower.js'
 import { type Completed, type CompleteRequest, Completion } from './completion.js'
-import { checkDraft, checkSize, largestFile, newUpload } from './draft.js'
+import { Concatenation } from './concatenation.js'
+import { Creation } from './creation.js'
+import { checkSize } from './draft.js'
 import type { Hold } from './hold.js'
-import { chunkEnd, placeOf } from './place.js'
-import { asked, assertUploading, asUploading, mayKnow, Records } from './records.js'
+import { chunkEnd } from './place.js'
+import { asked, assertUploading, mayKnow, type RecordQuery, Records } from './records.js'
 import { Replacements } from './replacements.js'
 import type { SaveEvery } from './saves.js'
 import { Turns } from './turns.js'
 import { UploadChecksums } from './upload-checksums.js'
-import { type WriteRequest, writeBody } from './write.js'
+import type { WriteRequest } from './write.js'
 
 export type { Completed, CompleteRequest } from './completion.js'
 export { assertThere, assertUploading } from './records.js'
@@ -46,12 +42,6 @@ export interface EngineOptions {
   /** Confirmed bytes, or ms, after which a long body saves its progress. Default: 64 MiB or 5 s, whatever comes first. */
   readonly saveEvery?: SaveEvery
 }
-
-/** Records of the first page of a list, and of a later one at most. */
-const FIRST_PAGE = 100
-const LARGEST_PAGE = 1600
-
-const SAVE_EVERY: SaveEvery = { bytes: 64 * 1024 * 1024, ms: 5000 }
 
 /** What happened, after it happened. */
 export interface UploadEvents {
@@ -91,8 +81,9 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   readonly #follower: ChecksumFollower
   readonly #completion: Completion
   readonly #replacements: Replacements
-  readonly #bodies = new Set<BodySource>()
-  readonly #blocks = new Blocks()
+  readonly #creation: Creation
+  readonly #bodies: Bodies
+  readonly #concatenation: Concatenation
   /** Uploads that nothing can keep from being removed any more. */
   readonly #removing = new Set<string>()
 
@@ -106,6 +97,21 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     this.#turns = new Turns(options.locks, this.records, options.lockTimeout)
     this.#checksums = new UploadChecksums(storage)
     this.#follower = new ChecksumFollower(this.records, this.#turns, this.#checksums)
+    this.#creation = new Creation(storage, this.records, this.#turns, options.maxOpenUploads)
+    this.#bodies = new Bodies({
+      storage,
+      records: this.records,
+      checksums: this.#checksums,
+      stallTimeout: options.stallTimeout,
+      slidingExpiry: options.slidingExpiry,
+      saveEvery: options.saveEvery,
+      stopping: this.#turns.stopping,
+      onProgress: (saved, request) => {
+        this.#tell(saved, () => { this.emit('progress', saved) })
+        this.#tell(saved, () => { request.onProgress?.(saved) })
+      }
+    })
+    this.#concatenation = new Concatenation(storage, this.records, this.#bodies, this.#turns.stopping)
     this.#completion = new Completion(storage, this.records, this.#checksums, options.location)
     this.#replacements = new Replacements({
       storage,
@@ -113,7 +119,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       overwrite: async (caller, upload, body, place, hold) => {
         // The bytes have been taken before: no limit has a say any more.
         const request = { ...place, body, overwrite: true, parallel: true }
-        return await this.#writeStored({ ...caller, maxBytes: null }, upload, request, hold)
+        return await this.#bodies.writeStored({ ...caller, maxBytes: null }, upload, request, hold)
       },
       discard: async upload => { await this.discard(upload, 'removed', false) }
     })
@@ -125,10 +131,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    */
   async create (caller: Caller, wanted: UploadDraft): Promise<Upload> {
     return await this.#turns.track(async () => {
-      checkDraft(this.storage, caller, wanted)
-      const draft = await caller.hooks.onCreate?.(wanted) ?? wanted
-      checkDraft(this.storage, caller, draft)
-      const created = await this.#countingOpen(caller, () => this.#store(newUpload(caller, draft), draft.serial))
+      const created = await this.#creation.create(caller, wanted)
       this.#tell(created, () => { this.emit('create', created) })
       return created
     })
@@ -158,7 +161,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   async * list (caller: Caller, query: Pick<ListQuery, 'status' | 'user'> = {}): AsyncGenerator<Upload, void, undefined> {
     if (caller.restricted && caller.user === null) return
     const filter = { ...query, ...caller.protocol !== null && { protocol: caller.protocol }, ...caller.restricted && { user: caller.user } }
-    yield * this.everyUpload(filter)
+    yield * this.records.every(filter)
   }
 
   /** A complete upload with this checksum, if the caller may know of one. */
@@ -197,7 +200,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     const range = await this.#rangeOf(caller, id, request)
     const saved = await this.#turns.take(caller, id, { claim, range }, async (upload, hold) => {
       assertUploading(upload)
-      const written = await this.#writeBody(caller, upload, request, hold)
+      const written = await this.#bodies.write(caller, upload, request, hold, request.complete?.when === 'end')
       if (range !== undefined) return { upload: written, completed: undefined }
       return await this.#completeIfDue(caller, written, request, hold)
     }).catch(this.#goneIfRemoving(id))
@@ -240,10 +243,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       if (upload.size !== null && upload.size !== size) throw new SizeConflict(upload.size, size)
       if (upload.received.length > 0 && !resume) throw new OffsetMismatch(offsetOf(upload), 0)
       if (upload.size === size && covers(upload.received, [0, size])) return await this.#finish(caller, upload, {}, hold)
-      const filled = this.storage.concat === undefined
-        ? await this.#appendParts(caller, upload, parts, size, hold)
-        : await this.#concatInStorage(upload, parts, size, hold)
-      return await this.#finish(caller, filled, {}, hold)
+      return await this.#finish(caller, await this.#concatenation.fill(caller, upload, parts, size, hold), {}, hold)
     }).catch(this.#goneIfRemoving(id))
   }
 
@@ -314,7 +314,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   /** Stops all bodies in flight, saves what storage confirmed of them, and refuses new ones. */
   async shutdown (): Promise<void> {
     this.#turns.stop()
-    for (const body of this.#bodies) body.stop('shutdown')
+    this.#bodies.stop()
     await this.#turns.ended()
     await this.#checksums.close()
   }
@@ -328,40 +328,9 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return this.#turns.stopping
   }
 
-  /** All records of a query, whoever owns them, a page at a time. Pages grow, as each may cost the store a look at all that there is. */
-  async * everyUpload (query: Omit<ListQuery, 'cursor' | 'limit'>): AsyncGenerator<Upload, void, undefined> {
-    let cursor: string | undefined
-    let limit = FIRST_PAGE
-    do {
-      const page = await asked(() => this.metadata.list({ ...query, limit, ...cursor !== undefined && { cursor } }))
-      yield * page.uploads
-      cursor = page.cursor
-      limit = Math.min(2 * limit, LARGEST_PAGE)
-    } while (cursor !== undefined)
-  }
-
-  /** Runs `create` if the user may have one more unfinished upload; his creations wait for each other, so that the count is right. */
-  async #countingOpen<T> (caller: Caller, create: () => Promise<T>): Promise<T> {
-    const max = this.options.maxOpenUploads
-    if (max === null || isInner(caller)) return await create()
-    const user = createHash('sha256').update(JSON.stringify(caller.user)).digest('hex')
-    return await this.#turns.queue(`creates.${user}`, async () => {
-      const now = Date.now()
-      let open = 0
-      if (max === 0) throw new TooManyUploads(max)
-      for await (const upload of this.everyUpload({ status: 'uploading', user: caller.user })) {
-        if (!isExpired(upload, now) && !isInner(upload) && ++open >= max) throw new TooManyUploads(max)
-      }
-      return await create()
-    })
-  }
-
-  async #store (upload: UploadingUpload, serial: boolean): Promise<Upload> {
-    const storageState = await asked(() => this.storage.create(upload))
-    return await this.records.create({ ...upload, storageState }, serial).catch(async (error: unknown) => {
-      await this.storage.remove({ ...upload, storageState }).catch(() => {})
-      throw error
-    })
+  /** All records of a query, whoever owns them, by time of creation. */
+  everyUpload (query: RecordQuery): AsyncGenerator<Upload, void, undefined> {
+    return this.records.every(query)
   }
 
   /** The range that a body takes for itself, leaving others to others; undefined when it takes the whole upload. */
@@ -372,59 +341,6 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     if (length !== undefined) return [start, start + length]
     const { chunkSize } = await this.records.get(caller, id)
     return chunkSize === null ? undefined : [start, chunkEnd(start, chunkSize)]
-  }
-
-  async #writeBody (caller: Caller, upload: UploadingUpload, request: FinishingWriteRequest, hold: Hold): Promise<Upload> {
-    const { storage, records } = this
-    request.check?.(upload)
-    const maxBytes = largestFile(storage, caller, upload.chunkSize)
-    const place = placeOf(upload, request, { maxBytes, anyOffset: storage.capabilities.anyOffset })
-    let source: BodySource | undefined
-    try {
-      const ready = request.overwrite === true ? await this.#forgetChecksum(upload, place.start) : upload
-      return await writeBody(ready, request, place, {
-        storage,
-        records,
-        hold,
-        maxBytes,
-        stallTimeout: this.options.stallTimeout,
-        blocks: this.#blocks,
-        saveEvery: request.saveEvery ?? this.options.saveEvery ?? SAVE_EVERY,
-        expiresIn: upload.expiresAt === null ? null : this.options.slidingExpiry,
-        final: request.complete?.when === 'end',
-        checksum: await this.#checksums.runningAt(ready, place.start, request.parallel !== true, this.#turns.stopping),
-        onStart: started => {
-          source = started
-          this.#bodies.add(started)
-          if (this.stopping) started.stop('shutdown')
-        },
-        onProgress: saved => {
-          this.#tell(saved, () => { this.emit('progress', saved) })
-          this.#tell(saved, () => { request.onProgress?.(saved) })
-        }
-      })
-    } finally {
-      if (source !== undefined) this.#bodies.delete(source)
-    }
-  }
-
-  /** A checksum that has seen bytes which are now replaced would tell of a file that is no more, even if the body is cut. */
-  async #forgetChecksum (upload: UploadingUpload, start: number): Promise<UploadingUpload> {
-    if ((upload.checksumState?.offset ?? 0) <= start) return upload
-    return asUploading(await this.records.update(upload.id, current => ({ ...asUploading(current), checksumState: null }), upload))
-  }
-
-  /** Writes a body that comes from the storage. */
-  async #writeStored (caller: Caller, upload: UploadingUpload, request: WriteRequest, hold: Hold): Promise<UploadingUpload> {
-    try {
-      return asUploading(await this.#writeBody(caller, upload, request, hold))
-    } catch (error) {
-      // Nobody sent this body: that it broke off is the storage's trouble.
-      if (error instanceof BodyCut) await asked(() => Promise.reject(error.cause))
-      throw error
-    } finally {
-      request.body.destroy()
-    }
   }
 
   async #completeIfDue (caller: Caller, upload: Upload, request: FinishingWriteRequest, hold: Hold): Promise<Written> {
@@ -439,49 +355,6 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     const completed = await this.#completion.finish(caller, whole, request, hold, this.#turns.stopping)
     if (request.silent !== true) this.#tell(completed.upload, () => { this.emit('complete', completed.upload) })
     return completed
-  }
-
-  async #concatInStorage (
-    upload: UploadingUpload, parts: readonly CompleteUpload[], size: number, hold: Hold
-  ): Promise<UploadingUpload> {
-    let position = 0
-    const changes: Array<(state: JsonValue) => JsonValue> = []
-    const wanted = new AbortController()
-    hold.listen(claim => { if (claim !== 'yield') wanted.abort() })
-    const signal = AbortSignal.any([wanted.signal, this.stopSignal])
-    const progress: WriteProgress = {
-      confirm: (end, change) => {
-        position = end
-        if (change !== undefined) changes.push(change)
-      }
-    }
-    await asked(async () => await this.storage.concat?.(upload, parts, progress, signal)).catch((error: unknown) => {
-      // Storages may throw what the signal gives them.
-      if (!signal.aborted) throw error
-    })
-    if (position !== size && signal.aborted) throw wanted.signal.aborted ? new TakenOver() : new ShuttingDown()
-    if (position !== size) throw new StorageTrouble({ cause: new Error(`storage confirmed ${position}, not ${size}`) })
-    return asUploading(await this.records.update(upload.id, current => ({
-      ...asUploading(current),
-      size,
-      received: addRange([], [0, size]),
-      storageState: changes.reduce((known, change) => change(known), current.storageState)
-    }), upload))
-  }
-
-  async #appendParts (
-    caller: Caller, upload: UploadingUpload, parts: readonly CompleteUpload[], size: number, hold: Hold
-  ): Promise<UploadingUpload> {
-    let filled = upload
-    let end = 0
-    for (const part of parts) {
-      end += part.size
-      const length = Math.min(end - offsetOf(filled), part.size)
-      if (length <= 0 && part.size > 0) continue
-      const body = this.storage.read(part, [part.size - length, part.size])
-      filled = await this.#writeStored(caller, filled, { start: 'end', body, length, size }, hold)
-    }
-    return filled
   }
 
   /** A request that lost its upload to the removal need not come again. */

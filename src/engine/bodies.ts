@@ -1,0 +1,100 @@
+import { BodyCut } from '../errors.js'
+import type { Storage } from '../storage/contract.js'
+import type { Upload, UploadingUpload } from '../upload.js'
+import { Blocks } from './batches.js'
+import type { BodySource } from './body-source.js'
+import type { Caller } from './caller.js'
+import { largestFile } from './draft.js'
+import type { Hold } from './hold.js'
+import { placeOf } from './place.js'
+import { asked, asUploading, type Records } from './records.js'
+import type { SaveEvery } from './saves.js'
+import type { UploadChecksums } from './upload-checksums.js'
+import { type WriteRequest, writeBody } from './write.js'
+
+const SAVE_EVERY: SaveEvery = { bytes: 64 * 1024 * 1024, ms: 5000 }
+
+export interface BodySurroundings {
+  readonly storage: Storage
+  readonly records: Records
+  readonly checksums: UploadChecksums
+  /** ms without a byte after which a body counts as dead; 0 for never. */
+  readonly stallTimeout: number
+  /** ms that an upload which expires lives on after each body; null: expiry counts from creation. */
+  readonly slidingExpiry: number | null
+  /** Default: 64 MiB or 5 s, whatever comes first. */
+  readonly saveEvery?: SaveEvery | undefined
+  readonly stopping: AbortSignal
+  readonly onProgress: (saved: Upload, request: WriteRequest) => void
+}
+
+/** Stores bodies, and knows all that are under way. */
+export class Bodies {
+  readonly #around: BodySurroundings
+  readonly #open = new Set<BodySource>()
+  readonly #blocks = new Blocks()
+
+  constructor (around: BodySurroundings) {
+    this.#around = around
+  }
+
+  /**
+   * Stores one body under the upload's lock.
+   * @param final the end of this body is the end of the file
+   * @throws as {@link writeBody}, {@link placeOf} and the request's `check`
+   */
+  async write (caller: Caller, upload: UploadingUpload, request: WriteRequest, hold: Hold, final = false): Promise<Upload> {
+    const { storage, records, checksums, stallTimeout, slidingExpiry, saveEvery, stopping, onProgress } = this.#around
+    request.check?.(upload)
+    const maxBytes = largestFile(storage, caller, upload.chunkSize)
+    const place = placeOf(upload, request, { maxBytes, anyOffset: storage.capabilities.anyOffset })
+    let source: BodySource | undefined
+    try {
+      const ready = request.overwrite === true ? await this.#forgetChecksum(upload, place.start) : upload
+      return await writeBody(ready, request, place, {
+        storage,
+        records,
+        hold,
+        maxBytes,
+        stallTimeout,
+        blocks: this.#blocks,
+        saveEvery: request.saveEvery ?? saveEvery ?? SAVE_EVERY,
+        expiresIn: upload.expiresAt === null ? null : slidingExpiry,
+        final,
+        checksum: await checksums.runningAt(ready, place.start, request.parallel !== true, stopping),
+        onStart: started => {
+          source = started
+          this.#open.add(started)
+          if (stopping.aborted) started.stop('shutdown')
+        },
+        onProgress: saved => { onProgress(saved, request) }
+      })
+    } finally {
+      if (source !== undefined) this.#open.delete(source)
+    }
+  }
+
+  /** Writes a body that comes from the storage. */
+  async writeStored (caller: Caller, upload: UploadingUpload, request: WriteRequest, hold: Hold): Promise<UploadingUpload> {
+    try {
+      return asUploading(await this.write(caller, upload, request, hold))
+    } catch (error) {
+      // Nobody sent this body: that it broke off is the storage's trouble.
+      if (error instanceof BodyCut) await asked(() => Promise.reject(error.cause))
+      throw error
+    } finally {
+      request.body.destroy()
+    }
+  }
+
+  /** Ends all that are under way; what came of them so far is saved. */
+  stop (): void {
+    for (const body of this.#open) body.stop('shutdown')
+  }
+
+  /** A checksum that has seen bytes which are now replaced would tell of a file that is no more, even if the body is cut. */
+  async #forgetChecksum (upload: UploadingUpload, start: number): Promise<UploadingUpload> {
+    if ((upload.checksumState?.offset ?? 0) <= start) return upload
+    return asUploading(await this.#around.records.update(upload.id, current => ({ ...asUploading(current), checksumState: null }), upload))
+  }
+}

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto'
+import { TooManyUploads } from '../errors.js'
+import type { Storage } from '../storage/contract.js'
+import { type Upload, type UploadingUpload, isExpired } from '../upload.js'
+import { type Caller, isInner, type UploadDraft } from './caller.js'
+import { checkDraft, newUpload } from './draft.js'
+import { asked, type Records } from './records.js'
+import type { Turns } from './turns.js'
+
+/** Makes new, empty uploads. */
+export class Creation {
+  readonly #storage: Storage
+  readonly #records: Records
+  readonly #turns: Turns
+  /** Unfinished, unexpired uploads that one user may have; null for no limit. */
+  readonly #maxOpen: number | null
+
+  constructor (storage: Storage, records: Records, turns: Turns, maxOpen: number | null) {
+    this.#storage = storage
+    this.#records = records
+    this.#turns = turns
+    this.#maxOpen = maxOpen
+  }
+
+  /** @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link ChecksumUnsupported} {@link TooManyUploads} and what `onCreate` throws */
+  async create (caller: Caller, wanted: UploadDraft): Promise<Upload> {
+    checkDraft(this.#storage, caller, wanted)
+    const draft = await caller.hooks.onCreate?.(wanted) ?? wanted
+    checkDraft(this.#storage, caller, draft)
+    return await this.#countingOpen(caller, () => this.#store(newUpload(caller, draft), draft.serial))
+  }
+
+  /** Runs `create` if the user may have one more unfinished upload; his creations wait for each other, so that the count is right. */
+  async #countingOpen<T> (caller: Caller, create: () => Promise<T>): Promise<T> {
+    const max = this.#maxOpen
+    if (max === null || isInner(caller)) return await create()
+    const user = createHash('sha256').update(JSON.stringify(caller.user)).digest('hex')
+    return await this.#turns.queue(`creates.${user}`, async () => {
+      const now = Date.now()
+      let open = 0
+      if (max === 0) throw new TooManyUploads(max)
+      for await (const upload of this.#records.every({ status: 'uploading', user: caller.user })) {
+        if (!isExpired(upload, now) && !isInner(upload) && ++open >= max) throw new TooManyUploads(max)
+      }
+      return await create()
+    })
+  }
+
+  async #store (upload: UploadingUpload, serial: boolean): Promise<Upload> {
+    const storageState = await asked(() => this.#storage.create(upload))
+    return await this.#records.create({ ...upload, storageState }, serial).catch(async (error: unknown) => {
+      await this.#storage.remove({ ...upload, storageState }).catch(() => {})
+      throw error
+    })
+  }
+}
