@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import type { ChunkTasksOptions, HostUploads } from '../../src/index.js'
 import { uploadIdOf } from '../../src/index.js'
@@ -340,6 +341,30 @@ t.test('trouble with the storage says to try again, and keeps what is there', as
   full = true
   exactly(t, await sendChunk(server, task, 2, '678'), 507, { code: 'INSUFFICIENT_STORAGE', message: 'Storage is full', status: 507 })
   t.match((await get(server, `progress/${task}`)).json, { uploaded_chunks: [0] })
+})
+
+t.test('invariant 13: trouble with the storage while a chunk is compared with the one that is there says to try again', async t => {
+  for (const failing of ['chunkTasks', 'chunkTasks/inner']) {
+    const memory = memoryStorage()
+    let fails = true
+    const storage = changedStorage(memory, {
+      read: (upload, range) => {
+        if (!fails || upload.protocol !== failing) return memory.read(upload, range)
+        const stream = new Readable({ read: () => {} })
+        process.nextTick(() => { stream.destroy(Object.assign(new Error('too many open files'), { code: 'EMFILE' })) })
+        return stream
+      }
+    })
+    const server = await serveTasks(t, {}, { storage }, { mayFail: true })
+    const task = await newTask(server, THREES)
+    await sendChunk(server, task, 0, '012')
+    exactly(t, await sendChunk(server, task, 0, 'abc'), 503, {
+      code: 'SERVICE_UNAVAILABLE', message: 'Storage is not available', status: 503
+    })
+    fails = false
+    exactly(t, await sendChunk(server, task, 0, 'abc'), 200, '')
+    t.strictSame(await bytesOf(server.app.chunkedUpload, task), Buffer.from('abc'))
+  }
 })
 
 async function bytesOf (uploads: HostUploads, task: string): Promise<Buffer> {

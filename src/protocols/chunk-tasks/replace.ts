@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { innerCaller } from '../../engine/caller.js'
+import { asked } from '../../engine/records.js'
 import type { ByteRange } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { Mount, OpenTask } from './mount.js'
@@ -33,7 +34,8 @@ export async function replaceChunk (
   try {
     const { upload: aside } = await engine.write(inner, id, { start: 0, length, body, atomic: true })
     // What is just being replaced is neither the old chunk nor the new one: nothing can be equal to it.
-    if (upload.replacing === undefined && await sameBytes(engine.read(upload, [start, end]), engine.read(aside, [0, length]))) return
+    const isSame = async (): Promise<boolean> => await sameBytes(engine.read(upload, [start, end]), engine.read(aside, [0, length]))
+    if (upload.replacing === undefined && await asked(isSame)) return
     handedOver = true
     await engine.replace(caller, upload.id, start, aside)
   } finally {
@@ -43,6 +45,8 @@ export async function replaceChunk (
 
 /** Whether two streams of equal length have the same bytes. */
 async function sameBytes (one: Readable, other: Readable): Promise<boolean> {
+  // It may fail before it is asked for its first bytes.
+  other.on('error', () => {})
   try {
     const others = other[Symbol.asyncIterator]()
     let rest: Uint8Array = new Uint8Array()
