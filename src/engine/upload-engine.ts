@@ -197,6 +197,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    */
   async write (caller: Caller, id: string, request: FinishingWriteRequest): Promise<Written> {
     const claim = request.claim ?? 'yield'
+    // A body may break while its request waits for its turn, when nobody listens yet.
+    request.body.on('error', () => {})
     const range = await this.#rangeOf(caller, id, request)
     const saved = await this.#turns.take(caller, id, { claim, range }, async (upload, hold) => {
       assertUploading(upload)

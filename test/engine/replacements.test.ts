@@ -141,6 +141,29 @@ t.test('what was kept aside and is swept in the meantime has to come again', asy
   await engine.shutdown()
 })
 
+t.test('what is kept aside and cannot be read is the storage\'s trouble, and waits for better times', async t => {
+  const memory = memoryStorage()
+  let fails = true
+  const engine = engineOn({
+    storage: changedStorage(memory, {
+      read: (upload, range) => {
+        if (!fails) return memory.read(upload, range)
+        const stream = new Readable({ read: () => {} })
+        process.nextTick(() => { stream.destroy(new Error('too many open files')) })
+        return stream
+      }
+    })
+  })
+  const bytes = randomBytes(SIZE)
+  const chunk = randomBytes(CHUNK)
+  const id = await uploadOf(engine, bytes)
+  t.equal(await codeOf(engine.replace(caller, id, 0, await asideOf(engine, chunk))), 'STORAGE')
+  fails = false
+  const { upload } = await engine.complete(caller, id)
+  t.ok((await stored(engine, upload)).equals(withChunk(bytes, 0, chunk)))
+  await engine.shutdown()
+})
+
 t.test('what cannot be replaced is refused, and nothing is left aside', async t => {
   const memory = memoryStorage()
   const appending = engineOn({ storage: changedStorage(memory, { capabilities: { ...memory.capabilities, anyOffset: false } }) })

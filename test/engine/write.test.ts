@@ -469,6 +469,22 @@ t.test('ranges', async t => {
   })
 })
 
+t.test('a body that breaks while it waits for its turn ends its request, and not the process', async t => {
+  keepAlive(t)
+  const engine = engineOn()
+  const { id } = await engine.create(caller, draftOf())
+  const first = hangingBody(randomBytes(10))
+  const writing = engine.write(caller, id, { start: 0, body: first })
+  await until(() => first.readableDidRead)
+  const second = hangingBody(randomBytes(10))
+  const waiting = codeOf(engine.write(caller, id, { start: 'end', body: second }))
+  second.cut()
+  await new Promise(resolve => { setImmediate(resolve) })
+  first.end()
+  await writing
+  t.equal(await waiting, 'BODY_CUT')
+})
+
 t.test('limits', async t => {
   const bytes = randomBytes(100)
   type Draft = Parameters<typeof draftOf>[0]
