@@ -142,17 +142,11 @@ async function findMoved (folders: Folders, plan: FinishPlan): Promise<string> {
 }
 
 /** Which of the places for the target has the file. Not only up to the first free one: what took that place may have been removed. */
-async function placeOfFile (folders: Folders, plan: Pick<FinishPlan, 'id' | 'target' | 'identity'>): Promise<string | undefined> {
+export async function placeOfFile (folders: Folders, plan: Pick<FinishPlan, 'id' | 'target' | 'identity'>): Promise<string | undefined> {
   for (const place of placesFor(plan)) {
     if (await identityAt(folders.absolute(place)) === plan.identity) return place
   }
   return undefined
-}
-
-/** Removes the file from where a finish for `target` may have put it. */
-export async function removeFrom (folders: Folders, plan: Pick<FinishPlan, 'id' | 'target' | 'identity'>): Promise<void> {
-  const place = await placeOfFile(folders, plan)
-  if (place !== undefined) await removeFile(folders.absolute(place))
 }
 
 /** Removes what {@link finishFile} may have left on its way: a reserved or filled place, a copy, the note. */

@@ -8,41 +8,45 @@ import { codeOf } from './disk-paths.js'
 const readSize = 256 * 1024
 
 /**
- * The bytes of `range` of the first of `paths` that exists. Unlike fs.createReadStream it errors with
+ * The bytes of `range` of the first of `paths` that exists, else of what `last` finds. Unlike fs.createReadStream it errors with
  * {@link StorageLost} when the file is missing or ends too early.
  */
 export class FileRange extends Readable {
   readonly #paths: readonly string[]
+  readonly #last: () => Promise<string | undefined>
   readonly #end: number
   #position: number
   #fd: number | undefined
   #reading = false
   #closeAfterRead: (() => void) | undefined
 
-  constructor (paths: readonly string[], [start, end]: ByteRange) {
+  constructor (paths: readonly string[], [start, end]: ByteRange, last: () => Promise<string | undefined> = async () => undefined) {
     super({ highWaterMark: readSize })
     this.#paths = paths
+    this.#last = last
     this.#position = start
     this.#end = end
   }
 
   override _construct (callback: (error?: Error | null) => void): void {
     if (this.#position >= this.#end) return callback()
-    const tryNext = (index: number): void => {
-      const path = this.#paths[index]
-      if (path === undefined) return callback(new StorageLost('The file is gone'))
+    const tryNext = ([path, ...others]: readonly string[], onNone: () => void): void => {
+      if (path === undefined) return onNone()
       fs.open(path, 'r', (error, fd) => {
         if (error === null) {
           this.#fd = fd
           callback()
         } else if (codeOf(error) === 'ENOENT') {
-          tryNext(index + 1)
+          tryNext(others, onNone)
         } else {
           callback(error)
         }
       })
     }
-    tryNext(0)
+    const gone = (): void => callback(new StorageLost('The file is gone'))
+    tryNext(this.#paths, () => {
+      this.#last().then(path => { tryNext(path === undefined ? [] : [path], gone) }, callback)
+    })
   }
 
   override _read (): void {

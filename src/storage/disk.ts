@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage, WriteProgress } from './contract.js'
-import { finishFile, identityOf, removeFrom, removeMoved } from './disk-finish.js'
+import { finishFile, identityOf, placeOfFile, removeMoved } from './disk-finish.js'
 import { Folders, codeOf, relativeFile, relativePath, removeFile } from './disk-paths.js'
 import { FileRange } from './disk-read.js'
 import { filesAsBatches } from './disk-concat.js'
@@ -58,10 +58,17 @@ export function diskStorage ({
     return [part, done]
   }
 
+  /** Where a finish has put the file of an upload that never became complete; undefined for nowhere. */
+  const astray = async (upload: Upload): Promise<string | undefined> => {
+    const target = triedTarget(upload)
+    const place = target === undefined ? undefined : await placeOfFile(folders, { id: upload.id, target, identity: placeOf(upload).file })
+    return place === undefined ? undefined : folders.absolute(place)
+  }
+
   async function fill (
     upload: Upload, start: number, batches: AsyncIterable<readonly Uint8Array[]>, progress: WriteProgress
   ): Promise<void> {
-    const fd = await openPart(folders.absolute(placeOf(upload).part))
+    const fd = await openFirst(filesOf(upload).map(file => folders.absolute(file)), () => astray(upload))
     try {
       await writeBatches(fd, start, batches, { confirm: end => progress.confirm(end), release: end => progress.release?.(end), durable })
     } catch (error) {
@@ -115,16 +122,16 @@ export function diskStorage ({
     },
 
     read (upload, range) {
-      return new FileRange(filesOf(upload).map(file => folders.absolute(file)), range)
+      return new FileRange(filesOf(upload).map(file => folders.absolute(file)), range, () => astray(upload))
     },
 
     async remove (upload) {
       // Never created, so nothing is here.
       if (upload.storageState === null) return
-      const { part, done, note, file: identity } = placeOf(upload)
+      const { part, done, note } = placeOf(upload)
       await removeMoved(folders, { id: upload.id, note })
-      const target = triedTarget(upload)
-      if (target !== undefined) await removeFrom(folders, { id: upload.id, target, identity })
+      const place = await astray(upload)
+      if (place !== undefined) await removeFile(place)
       for (const file of new Set([...filesOf(upload), part, done])) await removeFile(folders.absolute(file))
       await folders.prune(part)
     },
@@ -172,7 +179,7 @@ function placeOf (upload: Upload): Place {
   throw new Error(`Upload ${upload.id} was not created by this storage`)
 }
 
-/** Where a finish may have put the file of an upload that never became complete; undefined for nowhere, as it refuses such a place. */
+/** Where a finish may have been asked to put the file of an upload that never became complete; undefined for no place that it takes. */
 function triedTarget ({ status, target }: Upload): string | undefined {
   if (status === 'complete' || target === undefined) return undefined
   try {
@@ -195,10 +202,15 @@ function close (fd: number): Promise<void> {
   })
 }
 
-async function openPart (file: string): Promise<number> {
+/** Opens the first of `files` that is there, or what `last` finds when there is none. @throws {StorageLost} */
+async function openFirst (files: readonly string[], last: () => Promise<string | undefined>): Promise<number> {
+  const [file = await last(), ...others] = files
+  if (file === undefined) throw new StorageLost('The file is gone')
   try {
     return await open(file, 'r+')
   } catch (error) {
-    throw codeOf(error) === 'ENOENT' ? new StorageLost('The file is gone', { cause: error }) : error
+    if (codeOf(error) !== 'ENOENT') throw error
+    if (files.length === 0) throw new StorageLost('The file is gone', { cause: error })
+    return await openFirst(others, last)
   }
 }

@@ -156,6 +156,23 @@ export function declareRemoveTests (check: StorageCheck): void {
     }
   })
 
+  check('invariant 12: what was finished but never became complete can be read, written over, and finished again', async storage => {
+    for (const target of [undefined, 'some/where/film.bin']) {
+      const [old, bytes] = [randomBytes(10), randomBytes(10)]
+      const stored = await StoredUpload.create(storage, { size: 10 })
+      await stored.write(0, [[old]])
+      await stored.finish(target)
+      const first = stored.location
+      assert.deepEqual(await collect(storage.read(stored.upload, [0, 10])), old)
+      if (!storage.capabilities.anyOffset) continue
+      await stored.write(0, [[bytes]])
+      assert.deepEqual(await collect(storage.read(stored.upload, [0, 10])), bytes)
+      await stored.finish(target)
+      assert.equal(stored.location, first)
+      assert.deepEqual(await stored.content(), bytes)
+    }
+  })
+
   check('invariant 12: what was finished but never became complete is removed from where it was wanted', async storage => {
     for (const target of [undefined, 'some/where/film.bin']) {
       const stored = await StoredUpload.create(storage, { size: 10 })
