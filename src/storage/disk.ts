@@ -9,6 +9,7 @@ import { FileRange } from './disk-read.js'
 import { filesAsBatches } from './disk-concat.js'
 import { writeBatches } from './disk-write.js'
 import { compileStrftime } from './strftime.js'
+import { unlimited } from './unlimited.js'
 
 export interface DiskStorageOptions {
   /** Root of all files, resolved once against the working directory. Default: `.` */
@@ -79,13 +80,7 @@ export function diskStorage ({
   }
 
   return {
-    capabilities: {
-      anyOffset: true,
-      minChunkSize: 1,
-      maxChunkSize: Number.MAX_SAFE_INTEGER,
-      maxChunks: Number.MAX_SAFE_INTEGER,
-      maxSize: Number.MAX_SAFE_INTEGER
-    },
+    capabilities: unlimited,
 
     async create (upload) {
       if (!/^[\w-]+$/.test(upload.id)) {

@@ -3,6 +3,7 @@ import type { Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage } from './contract.js'
 import { relativeFile } from './disk-paths.js'
+import { unlimited } from './unlimited.js'
 
 /** Bytes of one chunk of a read stream. */
 const readSize = 64 * 1024
@@ -19,13 +20,7 @@ export function memoryStorage (): Storage {
   }
 
   return {
-    capabilities: {
-      anyOffset: true,
-      minChunkSize: 1,
-      maxChunkSize: Number.MAX_SAFE_INTEGER,
-      maxChunks: Number.MAX_SAFE_INTEGER,
-      maxSize: Number.MAX_SAFE_INTEGER
-    },
+    capabilities: unlimited,
 
     async create ({ id }) {
       if (files.has(id)) throw new Error(`Upload ${id} is already there`)
