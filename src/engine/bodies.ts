@@ -76,6 +76,8 @@ export class Bodies {
 
   /** Writes a body that comes from the storage. */
   async writeStored (caller: Caller, upload: UploadingUpload, request: WriteRequest, hold: Hold): Promise<UploadingUpload> {
+    // It may break before its bytes are wanted, when nobody listens yet.
+    request.body.on('error', () => {})
     try {
       return asUploading(await this.write(caller, upload, request, hold))
     } catch (error) {

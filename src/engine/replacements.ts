@@ -56,12 +56,7 @@ export class Replacements {
     const aside = await records.find(from)
     const isThere = aside !== undefined && covers(aside.received, [0, length])
     // Swept, long after a crash: what stands there may be half old and half new, and has to come again.
-    let written = upload
-    if (isThere) {
-      // It may break before its bytes are wanted, when nobody listens yet.
-      const body = storage.read(aside, [0, length]).on('error', () => {})
-      written = await overwrite(caller, upload, body, { start, length }, hold)
-    }
+    const written = isThere ? await overwrite(caller, upload, storage.read(aside, [0, length]), { start, length }, hold) : upload
     if (hold.lost) throw new TakenOver()
     const whole = await records.update(upload.id, current => {
       const { replacing: _, ...rest } = asUploading(current)
