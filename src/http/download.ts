@@ -99,10 +99,13 @@ function isInline (contentType: string, inline: readonly string[]): boolean {
   })
 }
 
+/** Characters of a name in a header: clients refuse heads that are too long. */
+const NAME_LENGTH = 255
+
 /** Names are for people: nothing in them may be unseen, or write backwards to hide how the name ends. */
 function safeName (name: string): string {
   const clean = cleanFileName(name).replace(/[\p{Cf}\p{Zl}\p{Zp}]/gu, '')
-  return clean === '' ? 'download' : clean
+  return clean === '' ? 'download' : [...clean].slice(0, NAME_LENGTH).join('')
 }
 
 function validatorsOf (upload: Upload, size: number): Validators {
