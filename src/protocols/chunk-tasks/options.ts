@@ -33,8 +33,8 @@ export interface ChunkTasksOptions extends ChunkTaskHooks {
    */
   readonly dedupe?: 'user' | 'all' | false | ((task: WantedTask, request: FastifyRequest) => MaybePromise<Upload | null | undefined>)
   /**
-   * A chunk that is there already: `replace` compares, and stores what differs; `discard` drops the body unread, and answers as the
-   * original has done since November 2025. @default 'replace'
+   * A chunk that is there already: `replace` compares, and stores what differs; of an encrypted file, which cannot be compared, the first
+   * one stays. `discard` drops the body unread, and answers as the original has done since November 2025. @default 'replace'
    */
   readonly repeats?: 'replace' | 'discard'
   /**
