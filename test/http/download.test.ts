@@ -277,9 +277,9 @@ t.test('invariant 9: no name of a client gets into a header unescaped', async t 
 
 t.test('invariant 13: a name of any length leaves a head that clients take', async t => {
   const server = await serve(t)
-  const answer = await server.get(await server.store({ filename: `${'ü'.repeat(100_000)}.bin` }))
+  const answer = await server.get(await server.store({ filename: `${'ж'.repeat(100_000)}.bin` }))
   t.equal(answer.status, 200)
-  t.match(answer.headers['content-disposition'], new RegExp(`filename\\*=UTF-8''(?:%C3%BC){255}$`))
+  t.match(answer.headers['content-disposition'], /filename\*=UTF-8''(?:%D0%B6){255}$/)
 })
 
 const types: ReadonlyArray<readonly [type: string | null, sent: string, disposition: string, policy?: string]> = [
