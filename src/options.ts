@@ -69,7 +69,7 @@ export interface ChunkedUploadOptions {
 
   /** Age at which an unfinished upload expires; null for never. drf: EXPIRATION_DELTA. @default '1d' */
   readonly expirationDelta?: Duration | null
-  /** What the age is counted from: creation, as in drf, or the last body. @default 'creation' */
+  /** What the age of new uploads is counted from: creation, as in drf, or the last body. @default 'creation' */
   readonly expirationFrom?: 'creation' | 'activity'
   /** How often expired uploads are removed; false leaves it to your own calls of `deleteExpired`. @default '1h' */
   readonly sweepInterval?: Duration | false
@@ -109,7 +109,7 @@ export interface ChunkedUploadOptions {
   readonly onExpire?: (upload: Upload) => MaybePromise<void>
   /**
    * Where the finished file goes, relative to the storage's root (disk: to `directory`). Client text must be cleaned first: a location that
-   * leaves the root is refused. undefined leaves it to the storage.
+   * leaves the root is refused. undefined leaves it to the storage. Not asked for the parts that tus puts together, which have no name.
    */
   readonly location?: (upload: Upload) => string | undefined
 

@@ -37,7 +37,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     lockTimeout: milliseconds('lockTimeout', options.lockTimeout ?? '20s'),
     stallTimeout,
     maxOpenUploads: options.maxOpenUploads ?? null,
-    slidingExpiry: options.expirationFrom === 'activity' ? expirationDelta : null,
+    slidingExpiry: options.expirationFrom === 'activity',
     location: options.location
   })
   const host = new HostUploads(engine, HOST, (error, upload) => {

@@ -47,6 +47,8 @@ interface UploadFields {
   readonly updatedAt: number
   /** When an upload that is not finished, or only a part of a file, may be swept; null for never. */
   readonly expiresAt: number | null
+  /** ms that it lives on after each body, where expiry counts from the last activity; left out where it counts from creation. */
+  readonly lifetime?: number
   /** A part of a file that is put together later, and no file itself: it expires when it is complete, too. Left out of all others. */
   readonly partial?: true
   /** The whole-file checksum this upload keeps; null for none. */
@@ -103,6 +105,11 @@ export function offsetOf (upload: Pick<Upload, 'received'>): number {
 /** True for an upload that is not finished, or only a part of a file. Finished files never expire. */
 export function mayExpire (upload: Upload): boolean {
   return upload.status === 'uploading' || (upload.status === 'complete' && upload.partial === true)
+}
+
+/** The later one of two times at which an upload expires; null is never. */
+export function laterExpiry (one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : Math.max(one, other)
 }
 
 /** True for an upload whose time is over. */

@@ -20,8 +20,6 @@ export interface BodySurroundings {
   readonly checksums: UploadChecksums
   /** ms without a byte after which a body counts as dead; 0 for never. */
   readonly stallTimeout: number
-  /** ms that an upload which expires lives on after each body; null: expiry counts from creation. */
-  readonly slidingExpiry: number | null
   /** Default: 64 MiB or 5 s, whatever comes first. */
   readonly saveEvery?: SaveEvery | undefined
   readonly stopping: AbortSignal
@@ -44,7 +42,7 @@ export class Bodies {
    * @throws as {@link writeBody}, {@link placeOf} and the request's `check`
    */
   async write (caller: Caller, upload: UploadingUpload, request: WriteRequest, hold: Hold, final = false): Promise<Upload> {
-    const { storage, records, checksums, stallTimeout, slidingExpiry, saveEvery, stopping, onProgress } = this.#around
+    const { storage, records, checksums, stallTimeout, saveEvery, stopping, onProgress } = this.#around
     request.check?.(upload)
     const maxBytes = largestFile(storage, caller, upload.chunkSize)
     const place = placeOf(upload, request, { maxBytes, anyOffset: storage.capabilities.anyOffset })
@@ -59,7 +57,6 @@ export class Bodies {
         stallTimeout,
         blocks: this.#blocks,
         saveEvery: request.saveEvery ?? saveEvery ?? SAVE_EVERY,
-        expiresIn: upload.expiresAt === null ? null : slidingExpiry,
         final,
         checksum: await checksums.runningAt(ready, place.start, request.parallel !== true, stopping),
         onStart: started => {

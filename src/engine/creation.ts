@@ -7,19 +7,25 @@ import { checkDraft, newUpload } from './draft.js'
 import { asked, type Records } from './records.js'
 import type { Turns } from './turns.js'
 
+export interface CreationRules {
+  /** Unfinished, unexpired uploads that one user may have; null for no limit. */
+  readonly maxOpenUploads: number | null
+  /** Expiry counts from the last body, not from creation. */
+  readonly slidingExpiry: boolean
+}
+
 /** Makes new, empty uploads. */
 export class Creation {
   readonly #storage: Storage
   readonly #records: Records
   readonly #turns: Turns
-  /** Unfinished, unexpired uploads that one user may have; null for no limit. */
-  readonly #maxOpen: number | null
+  readonly #rules: CreationRules
 
-  constructor (storage: Storage, records: Records, turns: Turns, maxOpen: number | null) {
+  constructor (storage: Storage, records: Records, turns: Turns, rules: CreationRules) {
     this.#storage = storage
     this.#records = records
     this.#turns = turns
-    this.#maxOpen = maxOpen
+    this.#rules = rules
   }
 
   /** @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link ChecksumUnsupported} {@link TooManyUploads} and what `onCreate` throws */
@@ -27,12 +33,12 @@ export class Creation {
     checkDraft(this.#storage, caller, wanted)
     const draft = await caller.hooks.onCreate?.(wanted) ?? wanted
     checkDraft(this.#storage, caller, draft)
-    return await this.#countingOpen(caller, () => this.#store(newUpload(caller, draft), draft.serial))
+    return await this.#countingOpen(caller, () => this.#store(newUpload(caller, draft, this.#rules.slidingExpiry), draft.serial))
   }
 
   /** Runs `create` if the user may have one more unfinished upload; his creations wait for each other, so that the count is right. */
   async #countingOpen<T> (caller: Caller, create: () => Promise<T>): Promise<T> {
-    const max = this.#maxOpen
+    const max = this.#rules.maxOpenUploads
     if (max === null || isInner(caller)) return await create()
     const user = createHash('sha256').update(JSON.stringify(caller.user)).digest('hex')
     return await this.#turns.queue(`creates.${user}`, async () => {

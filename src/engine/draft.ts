@@ -33,8 +33,11 @@ export function checkDraft (storage: Storage, caller: Caller, { size, chunkSize,
   if (checksum !== null && !isChecksumAlgorithm(checksum.algorithm)) throw new ChecksumUnsupported(checksum.algorithm)
 }
 
-/** The record of a new, empty upload. */
-export function newUpload (caller: Caller, draft: UploadDraft): UploadingUpload {
+/**
+ * The record of a new, empty upload.
+ * @param slides its expiry counts from the last activity
+ */
+export function newUpload (caller: Caller, draft: UploadDraft, slides: boolean): UploadingUpload {
   const now = Date.now()
   return {
     id: newUploadId(now),
@@ -52,6 +55,7 @@ export function newUpload (caller: Caller, draft: UploadDraft): UploadingUpload 
     createdAt: now,
     updatedAt: now,
     expiresAt: draft.expiresIn === null ? null : now + draft.expiresIn,
+    ...slides && draft.expiresIn !== null && { lifetime: draft.expiresIn },
     ...draft.partial === true && { partial: true },
     checksum: draft.checksum === null ? null : { ...draft.checksum, value: draft.checksum.value?.toLowerCase() ?? null },
     checksumState: null,

@@ -1,6 +1,6 @@
 import { OffsetMismatch, TakenOver } from '../errors.js'
 import type { WriteProgress } from '../storage/contract.js'
-import { type ChecksumState, type JsonValue, type Upload, type UploadingUpload, offsetOf } from '../upload.js'
+import { type ChecksumState, type JsonValue, type Upload, type UploadingUpload, laterExpiry, offsetOf } from '../upload.js'
 import { addRange, overlaps } from './byte-ranges.js'
 import type { Hold } from './hold.js'
 import type { Records } from './records.js'
@@ -19,8 +19,6 @@ export interface SaveSurroundings {
   readonly records: Records
   readonly hold: Hold
   readonly saveEvery: SaveEvery
-  /** ms the expiry is moved on with each save; null leaves it. */
-  readonly expiresIn: number | null
   /** The end of this body is the end of the file: it settles a size that nobody has declared. */
   readonly final: boolean
   readonly onProgress: (upload: Upload) => void
@@ -126,7 +124,7 @@ export class Saves implements WriteProgress {
         received: addRange(current.received, [this.#start, confirmed]),
         storageState: this.#changes.slice(0, applied).reduce((known, change) => change(known), current.storageState),
         checksumState: state !== null && state.offset > (current.checksumState?.offset ?? 0) ? state : current.checksumState,
-        expiresAt: this.#around.expiresIn === null ? current.expiresAt : Date.now() + this.#around.expiresIn
+        expiresAt: current.lifetime === undefined ? current.expiresAt : laterExpiry(current.expiresAt, Date.now() + current.lifetime)
       }
     }, this.#upload)
     this.#changes.splice(0, applied)

@@ -35,8 +35,8 @@ export interface EngineOptions {
   readonly stallTimeout: number
   /** Unfinished, unexpired uploads that one user may have; null for no limit. */
   readonly maxOpenUploads: number | null
-  /** ms that an upload which expires lives on after each body; null: expiry counts from creation. */
-  readonly slidingExpiry: number | null
+  /** The expiry of new uploads counts from their last body, not from creation. */
+  readonly slidingExpiry: boolean
   /** Where a finished file goes, relative to the storage's root. */
   readonly location?: ((upload: Upload) => string | undefined) | undefined
   /** Confirmed bytes, or ms, after which a long body saves its progress. Default: 64 MiB or 5 s, whatever comes first. */
@@ -97,13 +97,12 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     this.#turns = new Turns(options.locks, this.records, options.lockTimeout)
     this.#checksums = new UploadChecksums(storage)
     this.#follower = new ChecksumFollower(this.records, this.#turns, this.#checksums)
-    this.#creation = new Creation(storage, this.records, this.#turns, options.maxOpenUploads)
+    this.#creation = new Creation(storage, this.records, this.#turns, options)
     this.#bodies = new Bodies({
       storage,
       records: this.records,
       checksums: this.#checksums,
       stallTimeout: options.stallTimeout,
-      slidingExpiry: options.slidingExpiry,
       saveEvery: options.saveEvery,
       stopping: this.#turns.stopping,
       onProgress: (saved, request) => {

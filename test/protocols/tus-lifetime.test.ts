@@ -38,6 +38,24 @@ t.test('E2: the expiry moves on with each body by option', async t => {
   t.ok(((await app.chunkedUpload.get(id))?.expiresAt ?? 0) > before)
 })
 
+t.test('E2: what moves on is the life that the upload was given, by the mount or by onCreate, and it is never cut', async t => {
+  const day = 86_400_000
+  const { ask, patch, app } = await startTus(t, {
+    expirationFrom: 'activity',
+    expirationDelta: '1h',
+    tus: { expirationDelta: 7 * day },
+    onCreate: draft => draft.size === 4 ? { ...draft, expiresIn: 30 * day } : draft
+  })
+  for (const [length, days] of [[3, 7], [4, 30]] as const) {
+    const { headers } = await ask('POST', '/uploads', { 'upload-length': length })
+    const id = idOf(String(headers.location))
+    const before = (await app.chunkedUpload.get(id))?.expiresAt ?? 0
+    await patch(String(headers.location), 0, 'ab')
+    const after = (await app.chunkedUpload.get(id))?.expiresAt ?? 0
+    t.ok(after >= before && after <= Date.now() + days * day, `${days} days`)
+  }
+})
+
 t.test('E3, E4, D1: an expired upload is gone while its record is kept, then unknown; finished ones are never touched', async t => {
   const { ask, create, patch, app, ...server } = await startTus(t, { expirationDelta: 1000, sweepInterval: false })
   const finished = await create(3)

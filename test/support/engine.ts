@@ -38,7 +38,7 @@ export function engineOn (overrides: Partial<EngineOptions> = {}): UploadEngine 
     lockTimeout: 20_000,
     stallTimeout: 0,
     maxOpenUploads: null,
-    slidingExpiry: null,
+    slidingExpiry: false,
     ...overrides
   })
 }

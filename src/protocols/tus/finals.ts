@@ -1,6 +1,6 @@
 import { UploadBusy, UploadComplete, UploadGone } from '../../errors.js'
 import { assertThere, type Completed, type UploadEngine } from '../../engine/upload-engine.js'
-import type { CompleteUpload, Upload } from '../../upload.js'
+import { type CompleteUpload, type Upload, laterExpiry } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { TusSettings } from './options.js'
 import { Refusal } from './refusal.js'
@@ -50,7 +50,7 @@ export class Finals {
         const state = stateOf(current)
         const waits = current.status !== 'complete' || this.#settings.deletePartials
         return {
-          expiresAt: later(current.expiresAt, final.expiresAt),
+          expiresAt: laterExpiry(current.expiresAt, final.expiresAt),
           ...waits && { protocolState: stored({ ...state, finals: [...state.finals ?? [], final.id] }) }
         }
       })
@@ -61,16 +61,16 @@ export class Finals {
 
   /** Where the expiry counts from the last activity, that of a part counts for all that waits for it: final uploads and their parts. */
   async keepAlive (caller: Caller, part: Upload, log: Log): Promise<void> {
-    const lifetime = this.#engine.options.slidingExpiry
-    if (lifetime === null) return
-    const until = Date.now() + lifetime
+    if (part.lifetime === undefined) return
     for (const id of stateOf(part).finals ?? []) {
       try {
         const final = await this.#engine.get(everybody(caller), id)
+        const { status, expiresAt, lifetime = 0 } = final
+        const until = Date.now() + lifetime
         // Not with each of many small bodies.
-        if (final.status !== 'uploading' || final.expiresAt === null || until - final.expiresAt < lifetime / 10) continue
+        if (status !== 'uploading' || expiresAt === null || until - expiresAt < lifetime / 10) continue
         for (const one of new Set([id, ...stateOf(final).parts ?? []])) {
-          await this.#engine.update(everybody(caller), one, current => ({ expiresAt: later(current.expiresAt, until) }))
+          await this.#engine.update(everybody(caller), one, current => ({ expiresAt: laterExpiry(current.expiresAt, until) }))
         }
       } catch (error) {
         log(error, id)
@@ -190,11 +190,6 @@ export class Finals {
 /** Length of what the parts make together, in bytes; null while one is unknown. */
 export function sumOf (parts: readonly Upload[]): number | null {
   return parts.reduce<number | null>((sum, { size }) => sum === null || size === null ? null : sum + size, 0)
-}
-
-/** ms; null is never. */
-function later (one: number | null, other: number | null): number | null {
-  return one === null || other === null ? null : Math.max(one, other)
 }
 
 /** Parts and final were checked when they were made: who sends the last byte need not be the owner. */
