@@ -103,6 +103,8 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
 
     async list (query) {
       const { cursor = '', limit = PAGE_SIZE } = query
+      // Each sweep asks for these: an occasion to go over all names, which removes what crashes have left.
+      if (query.status === 'removed' && query.cursor === undefined) await records.ids()
       const indexes = indexesFor(query)
       const named = indexes.length === 0 ? await records.ids() : inAll(await Promise.all(indexes.map(index => index.ids())))
       const ids = named.filter(id => id > cursor).sort()

@@ -124,16 +124,19 @@ t.test('a rewrite whose file is missing is an error, not an endless search', asy
 })
 
 t.test('invariant 12: what a process left of a rewrite that was never decided is removed in time', async t => {
-  const { directory, open, files } = await folder(t)
-  const upload = newUpload()
-  await open().create(upload)
-  const path = pathOf(directory, upload.id)
-  const [old, fresh] = [path.replace('.jsonl', '~old.jsonl'), path.replace('.jsonl', '~fresh.jsonl')]
-  for (const leftover of [old, fresh]) await writeFile(leftover, `${JSON.stringify(complete(upload, 2))}\n`)
-  await utimes(old, LONG_AGO, LONG_AGO)
-  t.same((await open().list({})).uploads, [upload])
-  const records = (await files()).filter(file => file.startsWith('records'))
-  t.same(records, [path, fresh].map(file => file.slice(directory.length + 1)).sort())
+  for (const query of [{}, { status: 'removed' }] as const) {
+    const { directory, open, files } = await folder(t)
+    const upload = newUpload()
+    await open().create(upload)
+    const path = pathOf(directory, upload.id)
+    const [old, fresh] = [path.replace('.jsonl', '~old.jsonl'), path.replace('.jsonl', '~fresh.jsonl')]
+    for (const leftover of [old, fresh]) await writeFile(leftover, `${JSON.stringify(complete(upload, 2))}\n`)
+    await utimes(old, LONG_AGO, LONG_AGO)
+    await open().list(query)
+    t.same(await open().get(upload.id), upload)
+    const records = (await files()).filter(file => file.startsWith('records'))
+    t.same(records, [path, fresh].map(file => file.slice(directory.length + 1)).sort())
+  }
 })
 
 t.test('invariant 12: a process that died while deleting or creating leaves no record', async t => {
