@@ -136,8 +136,8 @@ export class RecordLog {
   }
 
   /**
-   * Judges the lines that are new. Only a log that was just opened is read in the thread pool: behind its known bytes there is nothing, or what
-   * a process of this machine wrote a moment ago, so the kernel answers from memory, in a tenth of the time that the pool takes.
+   * Judges the lines that are new. Only a log that was just opened is read in the thread pool: behind its known bytes there is nothing, or
+   * what a process of this machine wrote a moment ago, so the kernel answers from memory, in a tenth of the time that the pool takes.
    * @returns whether `own` is a valid one
    */
   async #catchUp (own?: string): Promise<boolean> {
