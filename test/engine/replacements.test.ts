@@ -164,6 +164,46 @@ t.test('what is kept aside and cannot be read is the storage\'s trouble, and wai
   await engine.shutdown()
 })
 
+t.test('a server that has lost the lock changes nothing any more', async t => {
+  const bytes = randomBytes(SIZE)
+  for (const moment of ['before the note', 'behind it']) {
+    const locks = memoryLocks()
+    const metadata = memoryMetadata()
+    let lose = (): void => {}
+    let losesAt = ''
+    const breaking = breakingStorage(memoryStorage())
+    const engine = engineOn({
+      storage: breaking.storage,
+      locks: {
+        ...locks,
+        acquire: async (key, request) => {
+          lose = () => { request.onClaim('lost') }
+          return await locks.acquire(key, request)
+        }
+      },
+      metadata: changedMetadata(metadata, {
+        get: async id => {
+          if (id === losesAt) lose()
+          return await metadata.get(id)
+        }
+      })
+    })
+    const id = await uploadOf(engine, bytes)
+    const aside = await asideOf(engine, randomBytes(CHUNK))
+    if (moment === 'behind it') {
+      breaking.breaks = true
+      t.equal(await codeOf(engine.replace(caller, id, 0, aside)), 'STORAGE')
+      await engine.remove(inner, aside.id)
+    }
+    losesAt = moment === 'behind it' ? aside.id : id
+    const { version } = await metadata.get(id) ?? {}
+    const code = await codeOf(moment === 'behind it' ? engine.complete(caller, id) : engine.replace(caller, id, 0, aside))
+    t.equal(code, 'TAKEN_OVER', moment)
+    t.equal((await metadata.get(id))?.version, version)
+    await engine.shutdown()
+  }
+})
+
 t.test('what cannot be replaced is refused, and nothing is left aside', async t => {
   const memory = memoryStorage()
   const appending = engineOn({ storage: changedStorage(memory, { capabilities: { ...memory.capabilities, anyOffset: false } }) })

@@ -1,5 +1,8 @@
+import { once } from 'node:events'
+import { PassThrough, Readable } from 'node:stream'
 import t from 'tap'
-import { faults, plainHost } from '../support/host.js'
+import { chunkedUpload } from '../../src/plugin.js'
+import { faults, hostOf, inMemory, plainHost } from '../support/host.js'
 import { RawHttp } from '../support/raw-http.js'
 
 const json = 'application/json'
@@ -42,3 +45,21 @@ for (const method of ['POST', 'DELETE']) {
     })
   }
 }
+
+t.test('a body that the host has read already, or broken, has no fields or is cut', async t => {
+  const { app } = await hostOf(t, async app => {
+    app.addHook('preParsing', async (_request, _reply, payload) => payload.pipe(new PassThrough()))
+    app.addHook('preHandler', async ({ headers, body }) => {
+      if (!(body instanceof Readable) || headers['x-body'] === 'whole') return
+      if (headers['x-body'] === 'read') await once(body.resume(), 'end')
+      else await once(body.destroy(), 'close')
+    })
+    await app.register(chunkedUpload, inMemory())
+  })
+  const send = async (body: string): Promise<{ statusCode: number, body: string }> => {
+    return await app.inject({ method: 'POST', url: '/u/form', headers: { 'content-type': json, 'x-body': body }, payload: '{"a":1}' })
+  }
+  t.match(await send('whole'), { statusCode: 200, body: '{"a":1}' })
+  t.match(await send('read'), { statusCode: 200, body: '{}' })
+  t.match(await send('broken'), { statusCode: 400, body: /BODY_CUT/ })
+})
