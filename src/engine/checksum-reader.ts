@@ -33,19 +33,21 @@ export class ChecksumReader {
       const end = Math.min(to, state.offset + SLICE_BYTES)
       const next = path !== undefined && end - state.offset > INLINE_BYTES && this.#thread.usable
         ? await this.#thread.hash({ algorithm, state, source: { path, to: end } })
-        : await this.#stream(upload, algorithm, state, end)
+        : await this.#stream(upload, algorithm, state, end, signal)
       if (next === undefined) {
         // A finish that crashed may have moved the file on; the storage knows where to.
         path = undefined
         continue
       }
-      if (next.offset === state.offset) throw new StorageLost(`upload ${upload.id} ends at byte ${next.offset}, expected ${to}`)
+      if (next.offset === state.offset && signal?.aborted !== true) throw new StorageLost(`upload ${upload.id} ends at byte ${next.offset}, expected ${to}`)
       state = next
     }
     return state
   }
 
-  async #stream (upload: Upload, algorithm: string, from: ChecksumState, to: number): Promise<ChecksumState> {
+  async #stream (
+    upload: Upload, algorithm: string, from: ChecksumState, to: number, signal: AbortSignal | undefined
+  ): Promise<ChecksumState> {
     let state = from
     const many = to - from.offset > INLINE_BYTES
     for await (const bytes of this.#storage.read(upload, [from.offset, to])) {
@@ -56,6 +58,7 @@ export class ChecksumReader {
         running.update([bytes])
         state = running.save()
       }
+      if (signal?.aborted === true) break
     }
     return state
   }

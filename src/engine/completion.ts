@@ -46,7 +46,7 @@ export class Completion {
   ): Promise<Completed> {
     const size = upload.size === null || request.asReceived === true ? offsetOf(upload) : upload.size
     if (!covers(upload.received, [0, size])) throw new UploadIncomplete(countBytes(upload.received), size)
-    const state = await this.#checksumState(upload, size, stopping)
+    const state = await this.#checksumState(upload, size, hold, stopping)
     const checksum = upload.checksum === null || state === null
       ? null
       : { ...upload.checksum, value: await this.#checksums.digest(upload.checksum.algorithm, state) }
@@ -93,13 +93,18 @@ export class Completion {
     return await put(asUploading(await this.#records.update(upload.id, current => ({ ...asUploading(current), target }), upload)))
   }
 
-  /** The state at the last byte: mostly it is there, else the bytes that it lacks are read back. */
-  async #checksumState (upload: UploadingUpload, size: number, stopping: AbortSignal): Promise<ChecksumState | null> {
+  /**
+   * The state at the last byte: mostly it is there, else the bytes that it lacks are read back. Who wants the upload for himself meanwhile
+   * need not wait for that: how far it came is kept.
+   */
+  async #checksumState (upload: UploadingUpload, size: number, hold: Hold, stopping: AbortSignal): Promise<ChecksumState | null> {
     if (upload.checksum === null) return null
-    const state = await this.#checksums.stateAt(upload, upload.checksum.algorithm, size, stopping)
+    const wanted = new AbortController()
+    hold.listen(claim => { if (claim !== 'yield') wanted.abort() })
+    const state = await this.#checksums.stateAt(upload, upload.checksum.algorithm, size, AbortSignal.any([stopping, wanted.signal]))
     if (state.offset === size) return state
-    await this.#records.update(upload.id, current => ({ ...current, checksumState: state }), upload)
-    throw new ShuttingDown()
+    if (!hold.lost) await this.#records.update(upload.id, current => ({ ...current, checksumState: state }), upload)
+    throw stopping.aborted ? new ShuttingDown() : new TakenOver()
   }
 
   /**

@@ -214,7 +214,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return await this.#turns.take(caller, id, { claim: 'stop' }, async (upload, hold) => {
       if (upload.status === 'removed') assertUploading(upload)
       return await this.#completeIfDue(caller, upload, request, hold)
-    })
+    }).catch(this.#goneIfRemoving(id))
   }
 
   /**
@@ -225,7 +225,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => {
       assertUploading(upload)
       return await this.#finish(caller, upload, request, hold)
-    })
+    }).catch(this.#goneIfRemoving(id))
   }
 
   /**

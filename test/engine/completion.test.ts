@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import t from 'tap'
 import type { CallerHooks } from '../../src/engine/caller.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
@@ -234,6 +235,39 @@ t.test('invariant 5: completing after expiry is refused, finishing in time is no
   t.equal(await codeOf(engine.write(caller, id, { start: 'end', body: bodyOf(bytes) })), 'EXPIRED')
   body.end()
   t.equal((await writing).upload.status, 'complete')
+})
+
+t.test('invariant 3: who wants the upload for himself does not wait for a checksum that is read back', async t => {
+  let pieces = 0
+  const memory = memoryStorage()
+  const storage = changedStorage(memory, {
+    read: (upload, range) => Readable.from((async function * () {
+      for await (const data of memory.read(upload, range)) {
+        for (const byte of data as Uint8Array) {
+          await new Promise(resolve => { setImmediate(resolve) })
+          pieces++
+          yield Buffer.of(byte)
+        }
+      }
+    })(), { objectMode: false, highWaterMark: 1 })
+  })
+  for (const [claim, code] of [['remove', 'GONE'], ['settle', 'TAKEN_OVER']] as const) {
+    const engine = engineOn({ storage })
+    const { id } = await engine.create(caller, draftOf({ size: bytes.length, ...withMd5 }))
+    for (const [start, end] of [[50_000, 100_000], [0, 50_000]] as const) {
+      await engine.write(caller, id, { start, length: 50_000, body: bodyOf(bytes.subarray(start, end)), parallel: true })
+    }
+    pieces = 0
+    const completing = codeOf(engine.complete(caller, id))
+    await until(() => pieces > 10)
+    const claiming = engine[claim](caller, id)
+    t.equal(await completing, code)
+    await claiming
+    t.ok(pieces < 50_000, `it ended after ${pieces} bytes`)
+    if (claim === 'remove') continue
+    t.ok(((await engine.get(caller, id)).checksumState?.offset ?? 0) > 50_000, 'the next one goes on from there')
+    t.equal((await engine.complete(caller, id)).upload.checksum?.value, md5)
+  }
 })
 
 t.test('concatenation', async t => {
