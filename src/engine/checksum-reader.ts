@@ -39,7 +39,7 @@ export class ChecksumReader {
         path = undefined
         continue
       }
-      if (next.offset === state.offset && signal?.aborted !== true) throw new StorageLost(`upload ${upload.id} ends at byte ${next.offset}, expected ${to}`)
+      if (next.offset === state.offset) throw new StorageLost(`upload ${upload.id} ends at byte ${next.offset}, expected ${to}`)
       state = next
     }
     return state
