@@ -23,9 +23,12 @@ interface Row {
 }
 
 const pool = (policy: object): ChunkTasksOptions => ({ resolvePool: id => id === null ? null : { id, ...policy } })
+const TEXT = 'a string of up to 4096 characters'
 const SIZE = 'a whole number, 0 or more'
 const WRONG: ReadonlyArray<readonly [name: string, wanted: Wanted, wrong: string, words: string]> = [
-  ['a name that is no text', { file_name: 7 }, 'fileName', 'a string'],
+  ['a name that is no text', { file_name: 7 }, 'fileName', TEXT],
+  ['a name of many pages', { file_name: 'a'.repeat(4097) }, 'fileName', TEXT],
+  ['a type of many pages', { content_type: 'a'.repeat(4097) }, 'contentType', TEXT],
   ['a size below 0', { file_size: -1 }, 'fileSize', SIZE],
   ['a size with a fraction', { file_size: 1.5 }, 'fileSize', SIZE],
   ['a size as text', { file_size: '10' }, 'fileSize', SIZE],
@@ -59,12 +62,12 @@ const ROWS: readonly Row[] = [
     message: json({ hash: 1 }),
     status: 400,
     body: invalid({
-      hash: ['The hash field must be a string.'],
+      hash: [`The hash field must be ${TEXT}.`],
       fileName: ['The fileName field is required.'],
       fileSize: ['The fileSize field is required.'],
       contentType: ['The contentType field is required.']
     }),
-    text: 'The hash field must be a string.'
+    text: `The hash field must be ${TEXT}.`
   },
   {
     name: 'a body that is no object',

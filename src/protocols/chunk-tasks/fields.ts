@@ -38,9 +38,12 @@ export interface FieldKind<T> {
   read (value: unknown): T | undefined
 }
 
+/** Characters: what is longer is no name, type or password, and each record of a list would carry it. */
+const LONGEST_TEXT = 4096
+
 export const text: FieldKind<string> = {
-  words: 'a string',
-  read: value => typeof value === 'string' ? value : undefined
+  words: `a string of up to ${LONGEST_TEXT} characters`,
+  read: value => typeof value === 'string' && value.length <= LONGEST_TEXT ? value : undefined
 }
 
 /** Bytes. */
