@@ -31,11 +31,10 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
 
   const adapters = makeAdapters(options)
   const expirationDelta = options.expirationDelta === null ? null : milliseconds('expirationDelta', options.expirationDelta ?? '1d')
-  const stallTimeout = milliseconds('stallTimeout', options.stallTimeout ?? '60s')
   const engine = new UploadEngine({
     ...adapters,
     lockTimeout: milliseconds('lockTimeout', options.lockTimeout ?? '20s'),
-    stallTimeout,
+    stallTimeout: milliseconds('stallTimeout', options.stallTimeout ?? '60s'),
     maxOpenUploads: options.maxOpenUploads ?? null,
     slidingExpiry: options.expirationFrom === 'activity',
     location: options.location
@@ -59,10 +58,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     await host.deleteExpired().catch((error: unknown) => { fastify.log.error({ err: error }, 'expired uploads could not be removed') })
   })
   const bodies = new OpenBodies(() => engine.stopping)
-  fastify.addHook('onReady', async () => {
-    sweeper.start()
-    bodies.cutStalled(stallTimeout)
-  })
+  fastify.addHook('onReady', async () => { sweeper.start() })
   // Bodies in flight end here, what storage confirmed of them is saved, and the server can close its connections.
   fastify.addHook('preClose', async () => {
     await engine.shutdown()

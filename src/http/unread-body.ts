@@ -18,9 +18,7 @@ const LAST_REPLIES = 1000
  */
 export class OpenBodies {
   readonly #stopping: () => boolean
-  /** And how many bytes the connection of each had brought at the last look. */
-  readonly #open = new Map<IncomingMessage, number>()
-  #stalls: NodeJS.Timeout | undefined
+  readonly #open = new Set<IncomingMessage>()
 
   /** @param stopping true as soon as the server stops: from then on each reply is the last on its connection */
   constructor (stopping: () => boolean) { this.#stopping = stopping }
@@ -34,7 +32,7 @@ export class OpenBodies {
   readonly onRequest: onRequestHookHandler = (request, _reply, done) => {
     const { raw } = request
     if (announcesBody(raw)) {
-      this.#open.set(raw, -1)
+      this.#open.add(raw)
       raw.once('close', () => { this.#open.delete(raw) })
     }
     done(this.#stopping() ? new ShuttingDown() : undefined)
@@ -67,26 +65,9 @@ export class OpenBodies {
     }
   }
 
-  /**
-   * Cuts bodies that somebody waits for and that bring no byte for `timeout` ms, a little later at most than twice that; 0 for never.
-   * What the engine reads never comes so far, as it answers such bodies itself: this is for forms and all else around its bytes.
-   */
-  cutStalled (timeout: number): void {
-    if (timeout === 0) return
-    this.#stalls = setInterval(() => {
-      for (const [raw, before] of this.#open) {
-        const bytes = bytesOf(raw)
-        const isAwaited = raw.readableLength === 0 && (raw.readableFlowing === true || raw.listenerCount('readable') > 0)
-        if (bytes === before && isAwaited && !raw.complete) cut(raw)
-        else this.#open.set(raw, bytes)
-      }
-    }, timeout).unref()
-  }
-
   /** The server stops: bodies that nobody stopped otherwise (forms, rests that are dropped) are cut once the last replies are out. */
   cutSoon (): void {
-    clearInterval(this.#stalls)
-    setTimeout(() => { for (const raw of this.#open.keys()) cut(raw) }, LAST_REPLIES).unref()
+    setTimeout(() => { for (const raw of this.#open) cut(raw) }, LAST_REPLIES).unref()
   }
 }
 
@@ -94,13 +75,6 @@ function announcesBody (raw: IncomingMessage): boolean {
   if (raw instanceof Http2ServerRequest) return !raw.stream.endAfterHeaders
   const { 'content-length': length = '0', 'transfer-encoding': coding } = raw.headers
   return length !== '0' || coding !== undefined
-}
-
-/** What the connection has brought so far; on HTTP/2 all its streams together. */
-function bytesOf (raw: IncomingMessage): number {
-  if (!(raw instanceof Http2ServerRequest)) return raw.socket.bytesRead
-  const { session } = raw.stream
-  return session === undefined || session.destroyed ? -1 : session.socket.bytesRead
 }
 
 function closesConnection (reply: FastifyReply): boolean {

@@ -1,8 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { UploadNotFound } from '../../src/errors.js'
-import { readForm } from '../../src/http/form.js'
-import { readParts } from '../../src/http/multipart.js'
+import { partsOf, readForm } from '../../src/http/form.js'
 import { declareRoutes } from '../../src/http/routes.js'
 import { bodyOf, contentLength, hasBody } from '../../src/http/stream-scope.js'
 import type { Protocol, Uploads } from '../../src/protocols/contract.js'
@@ -26,7 +25,7 @@ export function tiny ({ name = 'tiny', prefix = '' }: TinyOptions = {}): Protoco
         { name: 'read', method: 'GET', url: '/:id/', schema: { params: id, response: { 200: record } }, handler: read(uploads) },
         { name: 'remove', method: 'DELETE', url: '/:id/', schema: { params: id }, handler: remove(uploads) },
         { name: 'form', method: ['POST', 'DELETE'], url: '/form/', handler: async request => ({ ...await readForm(request) }) },
-        { name: 'parts', method: 'POST', url: '/parts/', handler: async request => await partsOf(request) },
+        { name: 'parts', method: 'POST', url: '/parts/', handler: async request => await listOf(request) },
         { name: 'body', method: 'PUT', url: '/body/', handler: async request => await whatCame(request) },
         { name: 'refuse', method: ['GET', 'PUT', 'POST'], url: '/refuse/', schema: { querystring: refusal }, handler: refuse }
       ], {
@@ -85,7 +84,7 @@ function append (uploads: Uploads) {
       return shown(upload)
     }
     if (!(request.headers['content-type'] ?? '').startsWith('multipart/')) return await write(bodyOf(request), contentLength(request))
-    for await (const part of readParts(bodyOf(request), request.headers['content-type'] ?? '')) {
+    for await (const part of partsOf(request)) {
       if (part.kind === 'file') return await write(part.body, undefined)
     }
     return { nothing: true }
@@ -105,9 +104,9 @@ function remove (uploads: Uploads) {
   }
 }
 
-async function partsOf (request: FastifyRequest): Promise<unknown[]> {
+async function listOf (request: FastifyRequest): Promise<unknown[]> {
   const parts: unknown[] = []
-  for await (const part of readParts(bodyOf(request), request.headers['content-type'] ?? '')) {
+  for await (const part of partsOf(request)) {
     if (part.kind === 'field') parts.push([part.name, part.value])
     else {
       let bytes = 0
@@ -131,7 +130,7 @@ async function refuse (request: FastifyRequest): Promise<void> {
   const body = bodyOf(request)
   if (read !== 'nothing') {
     if ((headers['content-type'] ?? '').startsWith('multipart/')) {
-      for await (const part of readParts(body, headers['content-type'] ?? '')) {
+      for await (const part of partsOf(request)) {
         if (part.kind === 'file') await readSome(part.body, read === 'all')
         if (read === 'some') break
       }
