@@ -318,7 +318,7 @@ t.test('a process that only registers the plugin ends by itself', async t => {
   `
   const arguments_ = ['--import=./scripts/run-typescript.mjs', '--input-type=module', '-e', script]
   const { stdout } = await promisify(execFile)(process.execPath, arguments_, {
-    cwd: root, timeout: 60_000, env: { ...process.env, NODE_OPTIONS: '' }
+    cwd: root, timeout: 60_000, env: { PATH: process.env.PATH }
   })
   t.match(stdout, /^ready 20[01]\n$/)
 })

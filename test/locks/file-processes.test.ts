@@ -17,7 +17,7 @@ class LockProcess {
   readonly #counts = new Map<string, number>()
 
   constructor (directory: string) {
-    this.#child = fork(SCRIPT, [directory], { execArgv: ['--import', 'tsx'] })
+    this.#child = fork(SCRIPT, [directory], { execArgv: ['--import', 'tsx'], env: { PATH: process.env.PATH } })
     this.#child.on('message', ({ type, name }: LockEvent) => {
       this.#counts.set(`${type} ${name}`, this.count(type, name) + 1)
     })

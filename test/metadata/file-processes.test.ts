@@ -28,7 +28,8 @@ t.test('invariant 12: no acknowledged change of a record is lost or undone while
   const { id } = await metadata.create(newUpload({ filename: 'x'.repeat(2000) }))
 
   const start = (): Writer => {
-    const writer: Writer = { child: fork(SCRIPT, [directory, id], { execArgv: ['--import', 'tsx'] }), acknowledged: 0 }
+    const child = fork(SCRIPT, [directory, id], { execArgv: ['--import', 'tsx'], env: { PATH: process.env.PATH } })
+    const writer: Writer = { child, acknowledged: 0 }
     writer.child.on('message', (count: number) => { writer.acknowledged = count })
     writers.push(writer)
     return writer

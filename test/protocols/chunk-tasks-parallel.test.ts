@@ -99,7 +99,7 @@ async function uploadedChunks (port: number, task: string): Promise<readonly num
 }
 
 async function startProcess (t: Test, ...args: readonly string[]): Promise<{ readonly port: number, readonly child: ChildProcess }> {
-  const child = fork(PROGRAM, args, { execArgv: ['--import', 'tsx'] })
+  const child = fork(PROGRAM, args, { execArgv: ['--import', 'tsx'], env: { PATH: process.env.PATH } })
   t.teardown(() => { child.kill('SIGKILL') })
   const [port] = await once(child, 'message')
   return { port: Number(port), child }

@@ -115,7 +115,7 @@ interface ServerProcess {
 }
 
 async function startProcess (t: Test, directory: string, program: string): Promise<ServerProcess> {
-  const child = fork(PROGRAM, [directory, program], { execArgv: ['--import', 'tsx'] })
+  const child = fork(PROGRAM, [directory, program], { execArgv: ['--import', 'tsx'], env: { PATH: process.env.PATH } })
   t.teardown(() => { child.kill('SIGKILL') })
   let joined = 0
   child.on('message', message => { if (Object(message).joined !== undefined) joined++ })

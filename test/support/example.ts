@@ -31,7 +31,7 @@ export class ExampleServer {
   /** On the same port, with the same files. */
   async startAgain (): Promise<void> {
     const child = spawn(process.execPath, [`--import=${runTypescript}`, serverFile], {
-      env: { ...process.env, PORT: new URL(this.url).port || '0', HOST: '127.0.0.1', DATA_DIR: join(this.directory, 'data') },
+      env: { PATH: process.env.PATH, PORT: new URL(this.url).port || '0', HOST: '127.0.0.1', DATA_DIR: join(this.directory, 'data') },
       stdio: ['ignore', 'pipe', 'inherit']
     })
     this.#child = child
