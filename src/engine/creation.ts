@@ -52,11 +52,23 @@ export class Creation {
     })
   }
 
+  /** The record first: a crash leaves no bytes of which nobody knows. */
   async #store (upload: UploadingUpload, serial: boolean): Promise<Upload> {
-    const storageState = await asked(() => this.#storage.create(upload))
-    return await this.#records.create({ ...upload, storageState }, serial).catch(async (error: unknown) => {
-      await this.#storage.remove({ ...upload, storageState }).catch(() => {})
+    const plan = await asked(async () => this.#storage.plan?.(upload) ?? null)
+    const planned = await this.#records.create({ ...upload, storageState: plan }, serial)
+    try {
+      const storageState = await asked(() => this.#storage.create(planned))
+      if (storageState === null) return planned
+      return await this.#records.update(planned.id, current => ({ ...current, storageState }), planned)
+    } catch (error) {
+      await this.#undo(planned).catch(() => {})
       throw error
-    })
+    }
+  }
+
+  /** What this cannot remove is swept when it expires. */
+  async #undo (planned: Upload): Promise<void> {
+    await this.#storage.remove(planned)
+    await this.#records.delete(planned.id)
   }
 }

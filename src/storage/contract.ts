@@ -11,7 +11,12 @@ import type { ByteRange, CompleteUpload, JsonValue, Upload } from '../upload.js'
 export interface Storage {
   readonly capabilities: StorageCapabilities
   /**
-   * Prepares the place of a new upload.
+   * What the record of a new upload says as `storageState` before `create` is called: enough for `remove` to find whatever `create` makes,
+   * should the server die within it. Without it that is null. Touches nothing.
+   */
+  plan?(upload: Upload): JsonValue
+  /**
+   * Prepares the place of a new upload, whose `storageState` is the plan.
    * @returns the adapter's first `storageState`
    */
   create (upload: Upload): Promise<JsonValue>
@@ -31,7 +36,7 @@ export interface Storage {
   read (upload: Upload, range: ByteRange): Readable
   /**
    * Removes all bytes and whatever else the upload occupies, also of one that was finished but never became complete: its bytes may be at
-   * `upload.target` by then. Idempotent.
+   * `upload.target` by then. Of one that is only planned there may be nothing, or all that `create` makes. Idempotent.
    */
   remove (upload: Upload): Promise<void>
   /**

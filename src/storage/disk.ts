@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import path from 'node:path'
-import type { Upload } from '../upload.js'
+import type { JsonObject, Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage, WriteProgress } from './contract.js'
 import { finishFile, identityOf, placeOfFile, removeMoved } from './disk-finish.js'
@@ -62,7 +62,10 @@ export function diskStorage ({
   /** Where a finish has put the file of an upload that never became complete; undefined for nowhere. */
   const astray = async (upload: Upload): Promise<string | undefined> => {
     const target = triedTarget(upload)
-    const place = target === undefined ? undefined : await placeOfFile(folders, { id: upload.id, target, identity: placeOf(upload).file })
+    const { file } = placeOf(upload)
+    const place = target === undefined || file === undefined
+      ? undefined
+      : await placeOfFile(folders, { id: upload.id, target, identity: file })
     return place === undefined ? undefined : folders.absolute(place)
   }
 
@@ -82,12 +85,16 @@ export function diskStorage ({
   return {
     capabilities: unlimited,
 
-    async create (upload) {
+    plan (upload) {
       if (!/^[\w-]+$/.test(upload.id)) {
         throw new Error(`Upload id ${JSON.stringify(upload.id)} has other characters than letters, digits, - and _`)
       }
       const place = path.posix.join(relativePath(folderOf(upload), 'path'), upload.id)
-      const part = place + incompleteExt
+      return { part: place + incompleteExt, done: place + completeExt }
+    },
+
+    async create (upload) {
+      const { part, done } = placeOf(upload)
       let made = false
       try {
         const file = await folders.entering(part, async file => {
@@ -96,7 +103,7 @@ export function diskStorage ({
           await close(fd)
           return await identityOf(file)
         })
-        return { part, done: place + completeExt, file }
+        return { part, done, file }
       } catch (error) {
         // Nobody will know of it.
         if (made) await removeFile(folders.absolute(part)).catch(() => {})
@@ -110,6 +117,7 @@ export function diskStorage ({
 
     async finish (upload) {
       const { part, done, note, file } = placeOf(upload)
+      if (file === undefined) throw new StorageLost('The file was never made')
       const target = upload.target === undefined ? done : relativeFile(upload.target, 'location')
       return await finishFile(folders, {
         id: upload.id, size: upload.size, sources: [part, done], target, ownName: target === done, identity: file, note
@@ -121,7 +129,7 @@ export function diskStorage ({
     },
 
     async remove (upload) {
-      // Never created, so nothing is here.
+      // Never planned, so nothing is here.
       if (upload.storageState === null) return
       const { part, done, note } = placeOf(upload)
       await removeMoved(folders, { id: upload.id, note })
@@ -158,15 +166,15 @@ interface Place {
   /** The finished file, unless the host wants another location. */
   readonly done: string
   readonly note: string
-  /** Which file it is, whatever it is called. */
-  readonly file: string
+  /** Which file it is, whatever it is called; undefined before it was made. */
+  readonly file: string | undefined
 }
 
 function placeOf (upload: Upload): Place {
   const state = upload.storageState
-  if (state !== null && typeof state === 'object' && 'part' in state && 'done' in state && 'file' in state) {
-    const { part, done, file } = state
-    if (typeof part === 'string' && typeof done === 'string' && typeof file === 'string') {
+  if (state !== null && typeof state === 'object' && !Array.isArray(state)) {
+    const { part, done, file } = state as JsonObject
+    if (typeof part === 'string' && typeof done === 'string' && (file === undefined || typeof file === 'string')) {
       const note = path.posix.join(path.posix.dirname(part), upload.id + noteExt)
       return { part: relativeFile(part, 'part'), done: relativeFile(done, 'part'), note, file }
     }

@@ -48,15 +48,21 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
   return {
     capabilities: inner.capabilities,
 
-    async create (upload) {
+    plan (upload) {
       const seal = sealOf(upload.protocolState['encryption'])
-      if (seal === undefined) return await inner.create(upload)
+      if (seal === undefined) return inner.plan?.(upload) ?? null
       const sealed = { seal, inner: null }
       const file = sealedFile(upload, sealed)
       if (stride(file.grid) > inner.capabilities.maxChunkSize || storedOffset(file.grid, file.grid.size) > inner.capabilities.maxSize) {
         throw new ChunkSizeRefused('there is no room for what encryption adds')
       }
-      return { seal, inner: await inner.create(storedUpload(upload, sealed)) }
+      return { seal, inner: inner.plan?.(storedUpload(upload, sealed)) ?? null }
+    },
+
+    async create (upload) {
+      const sealed = sealedState(upload)
+      if (sealed === undefined) return await inner.create(upload)
+      return { seal: sealed.seal, inner: await inner.create(storedUpload(upload, sealed)) }
     },
 
     async write (upload, start, batches, progress) {

@@ -4,14 +4,13 @@ import { StorageLost } from '../storage/contract.js'
 import type { Storage } from '../storage/contract.js'
 import { offsetOf } from '../upload.js'
 import type { ByteRange } from '../upload.js'
-import { newUpload } from './new-upload.js'
 import { StoredUpload, collect, cut } from './stored-upload.js'
 import type { StorageCheck } from './storage-suite.js'
 
 /** Writing one behind the other, as every storage can. */
 export function declareWriteTests (check: StorageCheck): void {
   check('create gives a state that survives JSON', async storage => {
-    const state = await storage.create(newUpload({ size: 1 }))
+    const state = await storage.create(StoredUpload.plan(storage, { size: 1 }))
     assert.deepEqual(JSON.parse(JSON.stringify(state)), state)
   })
 

@@ -18,8 +18,14 @@ export class StoredUpload {
   ) {}
 
   static async create (storage: Storage, overrides: Partial<UploadingUpload> = {}): Promise<StoredUpload> {
+    const planned = StoredUpload.plan(storage, overrides)
+    return new StoredUpload(storage, { ...planned, storageState: JSON.parse(JSON.stringify(await storage.create(planned))) })
+  }
+
+  /** The record as it is before `create` is called. */
+  static plan (storage: Storage, overrides: Partial<UploadingUpload> = {}): UploadingUpload {
     const upload = newUpload(overrides)
-    return new StoredUpload(storage, { ...upload, storageState: JSON.parse(JSON.stringify(await storage.create(upload))) })
+    return { ...upload, storageState: JSON.parse(JSON.stringify(storage.plan?.(upload) ?? null)) }
   }
 
   /** Writes from `start`; checks that all of it is confirmed in the end. `onConfirm` runs after the record has changed. */

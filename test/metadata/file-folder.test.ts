@@ -155,6 +155,16 @@ t.test('invariant 12: a process that died while deleting or creating leaves no r
   }
   t.same(await other.list({}), { uploads: [] })
   t.notOk((await files()).includes(pathOf(directory, deleted.id).slice(directory.length + 1)))
+
+  const [old, fresh] = [newUpload(), newUpload()]
+  for (const upload of [old, fresh]) {
+    await metadata.create(upload)
+    await writeFile(pathOf(directory, upload.id), '')
+  }
+  for (const { id } of [old, half]) await utimes(pathOf(directory, id), LONG_AGO, LONG_AGO)
+  await open().list({})
+  const records = (await files()).filter(file => file.startsWith('records'))
+  t.same(records, [half, fresh].map(({ id }) => pathOf(directory, id).slice(directory.length + 1)).sort(), 'empty files go in time')
 })
 
 t.test('names in the indexes that lead nowhere are passed over, and removed when they are old or wrong', async t => {

@@ -85,7 +85,7 @@ for (const text of escapes) {
     const directory = t.testdir({ root: {} })
     t.throws(() => diskStorage({ path: text }), { message: JSON.stringify(text) })
     const storage = diskStorage({ directory: path.join(directory, 'root'), path: ({ filename }) => filename })
-    await t.rejects(storage.create(newUpload({ filename: text })), { message: JSON.stringify(text) })
+    t.throws(() => storage.plan?.(newUpload({ filename: text })), { message: JSON.stringify(text) })
 
     const bytes = randomBytes(10)
     const stored = await StoredUpload.create(storage, { filename: 'fine', size: 10 })
@@ -121,7 +121,7 @@ for (const location of ['', '.', './', 'a/', 'a/.']) {
 for (const id of ['', '.', '..', '../x', 'a/b', 'a\\b', 'a.b', 'a b', 'a\0', 'ü', 'a\n']) {
   t.test(`invariant 9: ${JSON.stringify(id)} is no id`, async t => {
     const directory = t.testdir()
-    await t.rejects(diskStorage({ directory }).create(newUpload({ id })), { message: 'Upload id' })
+    t.throws(() => diskStorage({ directory }).plan?.(newUpload({ id })), { message: 'Upload id' })
     t.strictSame(entriesOf(directory), [])
   })
 }
@@ -132,9 +132,9 @@ t.test('a creation that fails behind its file leaves none', async t => {
   const noSync = (call: ChangingCall): { before?: () => void } => call !== 'open'
     ? {}
     : { before: () => { throw Object.assign(new Error('too many'), { code: 'EMFILE' }) } }
-  await t.rejects(withFailingFs(noSync, () => storage.create(newUpload())), { code: 'EMFILE' })
+  await t.rejects(withFailingFs(noSync, () => storage.create(StoredUpload.plan(storage))), { code: 'EMFILE' })
   t.strictSame(entriesOf(directory).filter(entry => entry.endsWith('.part')), [])
-  const upload = newUpload()
+  const upload = StoredUpload.plan(storage)
   await storage.create(upload)
   await t.rejects(storage.create(upload), { code: 'EEXIST' })
   t.equal(entriesOf(directory).filter(entry => entry.endsWith('.part')).length, 1, 'one that was there before stays')
@@ -150,7 +150,7 @@ t.test('options that cannot work are refused at once', async t => {
 
 t.test('a record of another storage is refused', async t => {
   const storage = diskStorage({ directory: t.testdir() })
-  for (const storageState of [null, 'x', 1, [], {}, { part: 1, done: 'x', file: 'x' }]) {
+  for (const storageState of [null, 'x', 1, [], {}, { part: 1, done: 'x', file: 'x' }, { part: 'x', done: 'x', file: 1 }]) {
     const upload = newUpload({ storageState, size: 0 })
     t.throws(() => storage.read(upload, [0, 1]), { message: 'not created by this storage' })
     await t.rejects(storage.finish({ ...upload, size: 0 }), { message: 'not created by this storage' })

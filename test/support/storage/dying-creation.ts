@@ -1,0 +1,24 @@
+import { diskStorage } from '../../../src/storage/disk.js'
+import { fileMetadata } from '../../../src/metadata/file.js'
+import { callerOf, changedMetadata, changedStorage, draftOf, engineOn } from '../engine.js'
+
+// Creates an upload and is killed on the way. argv: directory, the call at which, and whether in front of it or behind it.
+const [directory, call, when] = process.argv.slice(2)
+if (directory === undefined) throw new Error('Which directory?')
+const [disk, files] = [diskStorage({ directory }), fileMetadata({ directory: `${directory}/records` })]
+
+/** `work`, with a death at the wanted place. */
+async function dying<T> (name: string, work: () => Promise<T>): Promise<T> {
+  if (name === call && when === 'before') process.kill(process.pid, 'SIGKILL')
+  const result = await work()
+  if (name === call) process.kill(process.pid, 'SIGKILL')
+  return result
+}
+
+await engineOn({
+  storage: changedStorage(disk, { create: upload => dying('storage.create', () => disk.create(upload)) }),
+  metadata: changedMetadata(files, {
+    create: (upload, options) => dying('metadata.create', () => files.create(upload, options)),
+    update: upload => dying('metadata.update', () => files.update(upload))
+  })
+}).create(callerOf(), draftOf({ expiresIn: 1 }))
