@@ -11,6 +11,7 @@ import { memoryLocks } from '../src/locks/memory.js'
 import { memoryMetadata } from '../src/metadata/memory.js'
 import { chunkedUpload } from '../src/plugin.js'
 import { memoryStorage } from '../src/storage/memory.js'
+import { childEnv } from './support/child-env.js'
 import { changedMetadata, changedStorage, until } from './support/engine.js'
 import { faults, hostOf, inMemory, plainHost } from './support/host.js'
 import { tiny } from './support/tiny-protocol.js'
@@ -318,7 +319,7 @@ t.test('a process that only registers the plugin ends by itself', async t => {
   `
   const arguments_ = ['--import=./scripts/run-typescript.mjs', '--input-type=module', '-e', script]
   const { stdout } = await promisify(execFile)(process.execPath, arguments_, {
-    cwd: root, timeout: 60_000, env: { PATH: process.env.PATH }
+    cwd: root, timeout: 60_000, env: childEnv
   })
   t.match(stdout, /^ready 20[01]\n$/)
 })

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { childEnv } from '../support/child-env.js'
 import { KillableServer } from '../support/killable-server.js'
 
 const MIB = 2 ** 20
@@ -57,6 +58,6 @@ t.test('invariant 13: a server that starts on a full disk can make room', async 
   if (command === '') return
   const script = fileURLToPath(new URL('../support/full-disk-start.ts', import.meta.url))
   const node = [process.execPath, '--import', fileURLToPath(import.meta.resolve('tsx')), script]
-  const output = execFileSync(command, [...args, ...node, t.testdir()], { env: { PATH: process.env.PATH }, encoding: 'utf8' })
+  const output = execFileSync(command, [...args, ...node, t.testdir()], { env: childEnv, encoding: 'utf8' })
   t.strictSame(JSON.parse(output), { full: 507, removed: 204, again: 200 })
 })

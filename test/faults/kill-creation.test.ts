@@ -5,6 +5,7 @@ import t from 'tap'
 import { deleteExpired } from '../../src/engine/expiry.js'
 import { fileMetadata } from '../../src/metadata/file.js'
 import { diskStorage } from '../../src/storage/disk.js'
+import { childEnv } from '../support/child-env.js'
 import { engineOn } from '../support/engine.js'
 
 const program = fileURLToPath(new URL('../support/storage/dying-creation.ts', import.meta.url))
@@ -14,7 +15,7 @@ for (const call of ['metadata.create', 'storage.create', 'metadata.update']) {
     t.test(`invariant 12: a server killed ${when} ${call} of a creation leaves no bytes that are never swept`, async t => {
       const directory = t.testdir()
       const { signal, stderr } = spawnSync(process.execPath, ['--import', 'tsx', program, directory, call, when], {
-        encoding: 'utf8', env: { PATH: process.env['PATH'] }
+        encoding: 'utf8', env: childEnv
       })
       t.equal(signal, 'SIGKILL', stderr)
       const parts = (): string[] => readdirSync(directory, { recursive: true }).map(String).filter(name => name.endsWith('.part'))

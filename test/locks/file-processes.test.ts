@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { LockRequest } from '../../src/locks/contract.js'
 import { fileLocks } from '../../src/locks/file.js'
+import { childEnv } from '../support/child-env.js'
 import type { LockCommand, LockEvent } from '../support/lock-process.js'
 
 const SCRIPT = fileURLToPath(new URL('../support/lock-process.ts', import.meta.url))
@@ -17,7 +18,7 @@ class LockProcess {
   readonly #counts = new Map<string, number>()
 
   constructor (directory: string) {
-    this.#child = fork(SCRIPT, [directory], { execArgv: ['--import', 'tsx'], env: { PATH: process.env.PATH } })
+    this.#child = fork(SCRIPT, [directory], { execArgv: ['--import', 'tsx'], env: childEnv })
     this.#child.on('message', ({ type, name }: LockEvent) => {
       this.#counts.set(`${type} ${name}`, this.count(type, name) + 1)
     })

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { fileMetadata } from '../../src/metadata/file.js'
 import { newUpload } from '../../src/testing/new-upload.js'
+import { childEnv } from '../support/child-env.js'
 
 const SCRIPT = fileURLToPath(new URL('../support/record-process.ts', import.meta.url))
 
@@ -28,7 +29,7 @@ t.test('invariant 12: no acknowledged change of a record is lost or undone while
   const { id } = await metadata.create(newUpload({ filename: 'x'.repeat(2000) }))
 
   const start = (): Writer => {
-    const child = fork(SCRIPT, [directory, id], { execArgv: ['--import', 'tsx'], env: { PATH: process.env.PATH } })
+    const child = fork(SCRIPT, [directory, id], { execArgv: ['--import', 'tsx'], env: childEnv })
     const writer: Writer = { child, acknowledged: 0 }
     writer.child.on('message', (count: number) => { writer.acknowledged = count })
     writers.push(writer)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { uploadIdOf } from '../../src/index.js'
+import { childEnv } from '../support/child-env.js'
 import { PATH, createMessage, hashOf, members, newTask, randomBytes, serveTasks } from '../support/chunk-tasks.js'
 import { type Answer, type Message, type TestServer, form } from '../support/server.js'
 
@@ -99,7 +100,7 @@ async function uploadedChunks (port: number, task: string): Promise<readonly num
 }
 
 async function startProcess (t: Test, ...args: readonly string[]): Promise<{ readonly port: number, readonly child: ChildProcess }> {
-  const child = fork(PROGRAM, args, { execArgv: ['--import', 'tsx'], env: { PATH: process.env.PATH } })
+  const child = fork(PROGRAM, args, { execArgv: ['--import', 'tsx'], env: childEnv })
   t.teardown(() => { child.kill('SIGKILL') })
   const [port] = await once(child, 'message')
   return { port: Number(port), child }

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import {
   diskStorage, ffmpeg, type FfmpegOptions, JoinFailed, type JoinReport, memoryMetadata, memoryStorage, rawAppend
 } from '../../src/index.js'
+import { childEnv } from '../support/child-env.js'
 import { until } from '../support/engine.js'
 import { requireProgram } from '../support/requires.js'
 import { startServer, type TestServer } from '../support/server.js'
@@ -115,7 +116,7 @@ interface ServerProcess {
 }
 
 async function startProcess (t: Test, directory: string, program: string): Promise<ServerProcess> {
-  const child = fork(PROGRAM, [directory, program], { execArgv: ['--import', 'tsx'], env: { PATH: process.env.PATH } })
+  const child = fork(PROGRAM, [directory, program], { execArgv: ['--import', 'tsx'], env: childEnv })
   t.teardown(() => { child.kill('SIGKILL') })
   let joined = 0
   child.on('message', message => { if (Object(message).joined !== undefined) joined++ })

@@ -5,18 +5,17 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { diskStorage } from '../../src/storage/disk.js'
+import { childEnv } from '../support/child-env.js'
 import { patternAt } from '../support/storage/pattern.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../support/storage/${name}.ts`, import.meta.url))
 const tsx = fileURLToPath(import.meta.resolve('tsx'))
-// The runner's own loader has no business in the child.
-const env = { PATH: process.env.PATH }
 
 for (const durability of ['process', 'disk'] as const) {
   t.test(`invariant 1: what was confirmed is there after kill -9 (durability ${durability})`, async t => {
     const directory = t.testdir()
     const child = spawn(process.execPath, ['--import', tsx, fixture('endless-writer'), directory, durability], {
-      env, stdio: ['ignore', 'pipe', 'inherit']
+      env: childEnv, stdio: ['ignore', 'pipe', 'inherit']
     })
     const exited = once(child, 'exit')
     const lines: string[] = []
@@ -47,7 +46,7 @@ t.test('a full disk confirms what it holds, keeps the error of the system, and t
     // 2048 blocks of 512 bytes: the file may not grow beyond 1 MiB.
     ? ['sh', '-c', 'ulimit -f 2048 && exec "$@"', 'sh', ...node, 'limit', directory]
     : [...shell, ...node, 'mount', directory]
-  const { full, across } = JSON.parse(execFileSync(command, args, { env, encoding: 'utf8' }))
+  const { full, across } = JSON.parse(execFileSync(command, args, { env: childEnv, encoding: 'utf8' }))
   for (const { code, confirmed, content } of full) {
     t.equal(code, shell === undefined ? 'EFBIG' : 'ENOSPC')
     // The last page of a tmpfs and its own records take a little.

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Download, Locator, Page } from 'playwright-core'
+import { childEnv } from './child-env.js'
 
 const runTypescript = new URL('../../scripts/run-typescript.mjs', import.meta.url).href
 const serverFile = fileURLToPath(new URL('../../examples/server.ts', import.meta.url))
@@ -31,7 +32,7 @@ export class ExampleServer {
   /** On the same port, with the same files. */
   async startAgain (): Promise<void> {
     const child = spawn(process.execPath, [`--import=${runTypescript}`, serverFile], {
-      env: { PATH: process.env.PATH, PORT: new URL(this.url).port || '0', HOST: '127.0.0.1', DATA_DIR: join(this.directory, 'data') },
+      env: { ...childEnv, PORT: new URL(this.url).port || '0', HOST: '127.0.0.1', DATA_DIR: join(this.directory, 'data') },
       stdio: ['ignore', 'pipe', 'inherit']
     })
     this.#child = child

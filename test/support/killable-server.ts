@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { childEnv } from './child-env.js'
 
 const plainServer = fileURLToPath(new URL('./plain-server.mjs', import.meta.url))
 
@@ -52,8 +53,7 @@ export class KillableServer {
 
   async start (): Promise<void> {
     const [command = process.execPath, ...args] = [...this.#shell, process.execPath, this.#program, this.#directory, '0', this.#options]
-    // The test runner's own loader has no business in the server.
-    const child = spawn(command, args, { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, { env: childEnv, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     this.port = await new Promise<number>((resolve, reject) => {
       let line = ''

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { childEnv } from './child-env.js'
 
 const program = fileURLToPath(new URL('./tus-server.ts', import.meta.url))
 
@@ -20,9 +21,8 @@ export class TusProcess {
 
   async start (): Promise<void> {
     const port = this.endpoint === '' ? '0' : new URL(this.endpoint).port
-    // The test runner's own loader has no business in the server.
     const child = spawn(process.execPath, ['--import', 'tsx', program, this.#directory, port], {
-      env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'inherit']
+      env: childEnv, stdio: ['ignore', 'pipe', 'inherit']
     })
     this.#child = child
     const [url] = await once(createInterface(child.stdout), 'line')
