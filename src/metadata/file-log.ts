@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { close, constants, fdatasync, open, read, readSync, write } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import type { Upload } from '../upload.js'
 import { isMissing } from './file-directory.js'
@@ -72,6 +73,28 @@ export class RecordLog {
       return new RecordLog(await openFile(path, constants.O_RDWR | constants.O_APPEND))
     } catch (cause) {
       if (isMissing(cause)) return undefined
+      throw cause
+    }
+  }
+
+  /**
+   * A new log with the first version in it, or none at all.
+   * @throws when there is such a file already
+   */
+  static async create (path: string, record: Upload, durable: boolean): Promise<RecordLog> {
+    const log = new RecordLog(await openFile(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL, 0o666))
+    const line = JSON.stringify(record)
+    try {
+      const bytes = Buffer.from(`${line}\n`)
+      await log.#write(bytes)
+      if (durable) await syncFile(log.#descriptor)
+      log.#judged = bytes.length
+      log.#judge(line)
+      return log
+    } catch (cause) {
+      // A full disk leaves half a line behind.
+      await log.close()
+      await rm(path, { force: true })
       throw cause
     }
   }

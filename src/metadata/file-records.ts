@@ -59,16 +59,23 @@ export class RecordFiles {
 
   /** @throws when there is a record of this id */
   async create (upload: Upload): Promise<void> {
+    const log = await this.#createLog(upload)
+    // Most records change again at once.
+    if (this.#open.has(upload.id)) await log.close()
+    else this.#open.set(upload.id, { opening: Promise.resolve(log), users: 0 })
+    this.#closeOldest()
+    if (this.#durable) await syncDirectory(this.#folder(upload.id))
+  }
+
+  async #createLog (upload: Upload): Promise<RecordLog> {
     const path = this.#path(upload.id)
-    const line = `${JSON.stringify(upload)}\n`
     try {
-      await this.#writeNew(path, line)
+      return await RecordLog.create(path, upload, this.#durable)
     } catch (cause) {
       if (!isMissing(cause)) throw cause
       await makeDirectory(this.#folder(upload.id), this.#durable)
-      await this.#writeNew(path, line)
+      return await RecordLog.create(path, upload, this.#durable)
     }
-    if (this.#durable) await syncDirectory(this.#folder(upload.id))
   }
 
   async get (id: string): Promise<Upload | undefined> {

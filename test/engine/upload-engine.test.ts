@@ -84,15 +84,44 @@ t.test('creation', async t => {
     t.equal(await codeOf(engine.create(one, draftOf())), 'ok')
   })
 
-  await t.test('invariant 12: a creation whose record fails leaves no bytes', async t => {
-    const removed: string[] = []
-    const memory = memoryStorage()
+  await t.test('invariant 12: a creation that fails leaves neither bytes nor a record', async t => {
+    for (const failing of ['metadata.create', 'storage.plan', 'storage.create', 'metadata.update']) {
+      const fail = async (): Promise<never> => { throw new Error('down') }
+      const made: string[] = []
+      const removed: string[] = []
+      const metadata = memoryMetadata()
+      const engine = engineOn({
+        storage: changedStorage(memoryStorage(), {
+          plan: () => {
+            if (failing === 'storage.plan') throw new Error('down')
+            return { place: 'planned' }
+          },
+          create: async upload => {
+            t.strictSame(upload.storageState, { place: 'planned' })
+            made.push(upload.id)
+            return failing === 'storage.create' ? await fail() : { place: 'made' }
+          },
+          remove: async upload => { removed.push(upload.id) }
+        }),
+        metadata: changedMetadata(metadata, {
+          ...failing === 'metadata.create' && { create: fail },
+          ...failing === 'metadata.update' && { update: fail }
+        })
+      })
+      t.equal(await codeOf(engine.create(caller, draftOf())), 'STORAGE', failing)
+      t.equal(made.length, failing === 'storage.create' || failing === 'metadata.update' ? 1 : 0)
+      t.strictSame(removed, made)
+      t.strictSame(await metadata.list({}), { uploads: [] })
+    }
+  })
+
+  await t.test('the record has what the storage said when it was made', async t => {
     const engine = engineOn({
-      storage: changedStorage(memory, { remove: async upload => { removed.push(upload.id) } }),
-      metadata: changedMetadata(memoryMetadata(), { create: async () => { throw new Error('down') } })
+      storage: changedStorage(memoryStorage(), { create: async () => ({ place: 'made' }) })
     })
-    t.equal(await codeOf(engine.create(caller, draftOf())), 'STORAGE')
-    t.equal(removed.length, 1)
+    const { id, storageState } = await engine.create(caller, draftOf())
+    t.strictSame(storageState, { place: 'made' })
+    t.strictSame((await engine.get(caller, id)).storageState, { place: 'made' })
   })
 })
 
