@@ -189,7 +189,11 @@ const RULES: Readonly<Record<keyof ChunkedUploadOptions, Rule>> = {
   completeExt: ending,
   incompleteExt: ending,
   durability: oneOf('process', 'disk'),
-  storage: { ...storage, holds: value => storage.holds(value) && isObject(value) && isObject(value.capabilities) },
+  storage: {
+    ...storage,
+    holds: value => storage.holds(value) && isObject(value) && isObject(value.capabilities) &&
+      (value.plan === undefined || isFunction(value.plan))
+  },
   metadata: adapter('create', 'get', 'getBySerial', 'update', 'delete', 'list', 'findByChecksum'),
   locks: adapter('acquire'),
   expirationDelta: or(null, duration(1, LONGEST_LIFE, '; null for never')),

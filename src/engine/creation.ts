@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { TooManyUploads } from '../errors.js'
+import { isDeepStrictEqual } from 'node:util'
+import { TooManyUploads, UploadGone } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import { type Caller, isInner, type UploadDraft } from './caller.js'
@@ -56,19 +57,33 @@ export class Creation {
   async #store (upload: UploadingUpload, serial: boolean): Promise<Upload> {
     const plan = await asked(async () => this.#storage.plan?.(upload) ?? null)
     const planned = await this.#records.create({ ...upload, storageState: plan }, serial)
+    let made: Upload = planned
     try {
-      const storageState = await asked(() => this.#storage.create(planned))
-      if (storageState === null) return planned
-      return await this.#records.update(planned.id, current => ({ ...current, storageState }), planned)
+      made = { ...planned, storageState: await asked(() => this.#storage.create(planned)) }
+      return await this.#settle(made, planned)
     } catch (error) {
-      await this.#undo(planned).catch(() => {})
+      await this.#undo(made).catch(() => {})
       throw error
     }
   }
 
-  /** What this cannot remove is swept when it expires. */
-  async #undo (planned: Upload): Promise<void> {
-    await this.#storage.remove(planned)
-    await this.#records.delete(planned.id)
+  /** The record once the bytes have their place; whoever lists uploads may have found and removed it before. @throws {UploadGone} */
+  async #settle (made: Upload, planned: Upload): Promise<Upload> {
+    const { storageState } = made
+    const there = isDeepStrictEqual(storageState, planned.storageState)
+      ? await this.#records.find(made.id)
+      : await this.#records.update(made.id, current => current.status === 'removed' ? current : { ...current, storageState }, planned)
+    if (there === undefined || there.status === 'removed') throw new UploadGone()
+    return there
+  }
+
+  /** Leaves nothing of an upload that nobody was told of. What it cannot remove expires. */
+  async #undo (made: Upload): Promise<void> {
+    const current = await this.#records.find(made.id)
+    const unused = current?.version === made.version
+    // Somebody found it in a list and uses it.
+    if (current !== undefined && current.status !== 'removed' && !unused) return
+    await this.#storage.remove(made)
+    if (unused) await this.#records.delete(made.id)
   }
 }

@@ -7,6 +7,9 @@ import { join } from 'node:path'
 /** Bytes that the path of a socket may have: 104 with the final NUL on BSD and macOS, 108 on Linux. */
 const LONGEST_SOCKET_PATH = 103
 
+/** ms after which somebody who is not yet a member must have died. */
+const LEFTOVER_AGE = 3_600_000
+
 /** Past generations whose markers are kept, so that a process which slept meanwhile cannot take one of them again. */
 const GENERATIONS_KEPT = 8
 
@@ -52,6 +55,7 @@ export class Registry {
       await listen(server, this.pathOf(this.#entry))
     }
     await this.#writeEntry(this.#entry)
+    await this.#removeLeftovers()
   }
 
   /** Call it when the server listens no more. */
@@ -113,6 +117,17 @@ export class Registry {
     if (process.platform === 'win32') return `\\\\.\\pipe\\fastify-chunked-upload-${name}`
     if (address !== null) return address
     return this.#handle === undefined ? this.#file(`${name}.sock`) : `/proc/self/fd/${this.#handle.fd}/${name}.sock`
+  }
+
+  /** Removes what processes left that died before they were members. */
+  async #removeLeftovers (): Promise<void> {
+    const files = await readdir(this.#directory)
+    for (const file of files) {
+      const [, name] = /^([0-9a-f]+)\.(?:sock|new)$/.exec(file) ?? []
+      if (name === undefined || files.includes(`${name}.member`)) continue
+      const found = await unlessGone(stat(this.#file(file)))
+      if (found !== undefined && found.mtimeMs < Date.now() - LEFTOVER_AGE) await rm(this.#file(file), { force: true })
+    }
   }
 
   async #highest (): Promise<number> {

@@ -24,21 +24,10 @@ export async function namesIn (directory: string): Promise<string[]> {
 
 /** True for a file that nobody can be at work on any more; false when it is gone. */
 export async function isOld (path: string): Promise<boolean> {
-  return (await statOf(path))?.old ?? false
-}
-
-/** True for one that {@link isOld} and has no content. */
-export async function isOldAndEmpty (path: string): Promise<boolean> {
-  const found = await statOf(path)
-  return found !== undefined && found.old && found.size === 0
-}
-
-async function statOf (path: string): Promise<{ readonly old: boolean, readonly size: number } | undefined> {
   try {
-    const { mtimeMs, size } = await stat(path)
-    return { old: mtimeMs < Date.now() - LEFTOVER_AGE, size }
+    return (await stat(path)).mtimeMs < Date.now() - LEFTOVER_AGE
   } catch (cause) {
-    if (isMissing(cause)) return undefined
+    if (isMissing(cause)) return false
     throw cause
   }
 }

@@ -25,8 +25,8 @@ export type LogEnd = { readonly next: string } | 'deleted'
 export type LogState =
   | { readonly kind: 'record', readonly line: string, readonly size: number }
   | { readonly kind: 'ended', readonly end: LogEnd }
-  /** No whole record in it: another process is just creating it, or died doing so. */
-  | { readonly kind: 'empty' }
+  /** No record in it, but for the beginning of one where there is no `line`: another process is just creating it, or died doing so. */
+  | { readonly kind: 'empty', readonly line: boolean }
   /** The descriptor was given back: open the log anew. */
   | { readonly kind: 'closed' }
 
@@ -82,8 +82,8 @@ export class RecordLog {
    * @throws when there is such a file already
    */
   static async create (path: string, record: Upload, durable: boolean): Promise<RecordLog> {
-    const log = new RecordLog(await openFile(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL, 0o666))
     const line = JSON.stringify(record)
+    const log = new RecordLog(await openFile(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL, 0o666))
     try {
       const bytes = Buffer.from(`${line}\n`)
       await log.#write(bytes)
@@ -133,7 +133,7 @@ export class RecordLog {
   known (): LogState {
     if (this.#closed) return { kind: 'closed' }
     if (this.#end !== undefined) return { kind: 'ended', end: this.#end }
-    if (this.#version === 0) return { kind: 'empty' }
+    if (this.#version === 0) return { kind: 'empty', line: this.#judged > 0 }
     return { kind: 'record', line: this.#line, size: this.#judged }
   }
 

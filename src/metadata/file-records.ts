@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Upload } from '../upload.js'
-import { isMissing, isOld, isOldAndEmpty, isTaken, makeDirectory, namesIn, syncDirectory } from './file-directory.js'
+import { isMissing, isOld, isTaken, makeDirectory, namesIn, syncDirectory } from './file-directory.js'
 import { type Appended, type LogState, RecordLog, recordOf } from './file-log.js'
 
 /** Bytes after which the versions of a record are dropped from its file, but for the last. */
@@ -126,7 +126,8 @@ export class RecordFiles {
     if (state.kind === 'record') return recordOf(state.line)
     if (state.kind === 'ended' && state.end !== 'deleted') return await this.get(id)
     // Whoever deleted the record, or was creating it, died before that was done.
-    if (state.kind === 'ended' || await isOldAndEmpty(this.#path(id))) await rm(this.#path(id), { force: true })
+    const died = state.kind === 'ended' || (state.kind === 'empty' && !state.line && await isOld(this.#path(id)))
+    if (died) await rm(this.#path(id), { force: true })
     return undefined
   }
 

@@ -1,9 +1,12 @@
-import { constants } from 'node:fs'
+import { constants, fstat } from 'node:fs'
 import { copyFile, link, open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { StorageLost } from './contract.js'
 import { codeOf, relativeFile, removeFile } from './disk-paths.js'
 import type { Folders } from './disk-paths.js'
+
+const statOpen = promisify(fstat)
 
 /** Names that end in `-1`, `-2` … are tried so often, then the one with the id. */
 const maxSuffix = 1000
@@ -19,15 +22,15 @@ export interface FinishPlan {
   readonly target: string
   /** True when the name is made of the id, so that a file there can only be this upload's. */
   readonly ownName: boolean
-  /** What {@link identityOf} said when the file was created. */
-  readonly identity: string
+  /** What {@link identityOf} said when the first bytes were written; undefined when none ever were. */
+  readonly identity: string | undefined
   /** Where the target is remembered when it takes more than one step to get there. */
   readonly note: string
 }
 
 /** Tells a file from every other one, whatever its name: it stays the same through links and renames. */
-export async function identityOf (file: string): Promise<string> {
-  const { ino, birthtimeNs } = await stat(file, { bigint: true })
+export async function identityOf (file: string | number): Promise<string> {
+  const { ino, birthtimeNs } = typeof file === 'string' ? await stat(file, { bigint: true }) : await statOpen(file, { bigint: true })
   return `${ino}:${birthtimeNs}`
 }
 
@@ -71,7 +74,8 @@ async function move (folders: Folders, plan: FinishPlan, source: string): Promis
     await folders.sync(source)
     return plan.target
   }
-  if (await readNote(folders, plan) !== undefined) return await moveInSteps(folders, plan, source)
+  // A file that nobody could tell from others afterwards is noted, too.
+  if (plan.identity === undefined || await readNote(folders, plan) !== undefined) return await moveInSteps(folders, plan, source)
   const identity = await identityOf(folders.absolute(source))
   for (const place of placesFor(plan)) {
     try {
@@ -124,8 +128,14 @@ async function reserve (folders: Folders, plan: FinishPlan): Promise<string> {
       if (codeOf(error) === 'EEXIST') continue
       throw error
     }
-    await writeFile(draftOf(folders, plan), place)
-    await rename(draftOf(folders, plan), folders.absolute(plan.note))
+    try {
+      await writeFile(draftOf(folders, plan), place)
+      await rename(draftOf(folders, plan), folders.absolute(plan.note))
+    } catch (error) {
+      // Without a note nobody would know whose it is.
+      await removeFile(folders.absolute(place)).catch(() => {})
+      throw error
+    }
     await folders.sync(plan.note)
     return place
   }
@@ -136,13 +146,16 @@ async function reserve (folders: Folders, plan: FinishPlan): Promise<string> {
 async function findMoved (folders: Folders, plan: FinishPlan): Promise<string> {
   const noted = await readNote(folders, plan)
   if (noted !== undefined && await sizeOf(folders.absolute(noted)) === plan.size) return noted
-  const place = plan.ownName ? undefined : await placeOfFile(folders, plan)
+  const { id, target, identity } = plan
+  const place = plan.ownName || identity === undefined ? undefined : await placeOfFile(folders, { id, target, identity })
   if (place !== undefined && await sizeOf(folders.absolute(place)) === plan.size) return place
   throw new StorageLost('The file is gone')
 }
 
 /** Which of the places for the target has the file. Not only up to the first free one: what took that place may have been removed. */
-export async function placeOfFile (folders: Folders, plan: Pick<FinishPlan, 'id' | 'target' | 'identity'>): Promise<string | undefined> {
+export async function placeOfFile (
+  folders: Folders, plan: Pick<FinishPlan, 'id' | 'target'> & { readonly identity: string }
+): Promise<string | undefined> {
   for (const place of placesFor(plan)) {
     if (await identityAt(folders.absolute(place)) === plan.identity) return place
   }

@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import path from 'node:path'
-import type { JsonObject, Upload } from '../upload.js'
+import type { JsonObject, JsonValue, Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage, WriteProgress } from './contract.js'
 import { finishFile, identityOf, placeOfFile, removeMoved } from './disk-finish.js'
@@ -52,6 +52,14 @@ export function diskStorage ({
     if (/[/\\]/.test(ext) || ext.includes('\0') || ext === noteExt) throw new Error(`${JSON.stringify(ext)} cannot be the ending of a file`)
   }
 
+  const planOf = (upload: Upload): JsonObject => {
+    if (!/^[\w-]+$/.test(upload.id)) {
+      throw new Error(`Upload id ${JSON.stringify(upload.id)} has other characters than letters, digits, - and _`)
+    }
+    const place = path.posix.join(relativePath(folderOf(upload), 'path'), upload.id)
+    return { part: place + incompleteExt, done: place + completeExt }
+  }
+
   const filesOf = (upload: Upload): string[] => {
     if (upload.status === 'complete') return [relativeFile(upload.location, 'location')]
     const { part, done } = placeOf(upload)
@@ -74,7 +82,13 @@ export function diskStorage ({
   ): Promise<void> {
     const fd = await openFirst(filesOf(upload).map(file => folders.absolute(file)), () => astray(upload))
     try {
-      await writeBatches(fd, start, batches, { confirm: end => progress.confirm(end), release: end => progress.release?.(end), durable })
+      // The record learns with the first bytes which file it is, so that creating an upload saves it once, not twice.
+      let news = placeOf(upload).file === undefined ? withFile(await identityOf(fd)) : undefined
+      const confirm = (end: number): void => {
+        progress.confirm(end, news)
+        news = undefined
+      }
+      await writeBatches(fd, start, batches, { confirm, release: end => progress.release?.(end), durable })
     } catch (error) {
       await close(fd).catch(() => {})
       throw error
@@ -85,30 +99,14 @@ export function diskStorage ({
   return {
     capabilities: unlimited,
 
-    plan (upload) {
-      if (!/^[\w-]+$/.test(upload.id)) {
-        throw new Error(`Upload id ${JSON.stringify(upload.id)} has other characters than letters, digits, - and _`)
-      }
-      const place = path.posix.join(relativePath(folderOf(upload), 'path'), upload.id)
-      return { part: place + incompleteExt, done: place + completeExt }
-    },
+    plan: planOf,
 
     async create (upload) {
-      const { part, done } = placeOf(upload)
-      let made = false
-      try {
-        const file = await folders.entering(part, async file => {
-          const fd = await open(file, 'wx', mode)
-          made = true
-          await close(fd)
-          return await identityOf(file)
-        })
-        return { part, done, file }
-      } catch (error) {
-        // Nobody will know of it.
-        if (made) await removeFile(folders.absolute(part)).catch(() => {})
-        throw error
-      }
+      // None from somebody who wraps a storage and does not pass it on.
+      const storageState = upload.storageState ?? planOf(upload)
+      const { part } = placeOf({ ...upload, storageState })
+      await folders.entering(part, async file => { await close(await open(file, 'wx', mode)) })
+      return storageState
     },
 
     async write (upload, start, batches, progress) {
@@ -117,7 +115,6 @@ export function diskStorage ({
 
     async finish (upload) {
       const { part, done, note, file } = placeOf(upload)
-      if (file === undefined) throw new StorageLost('The file was never made')
       const target = upload.target === undefined ? done : relativeFile(upload.target, 'location')
       return await finishFile(folders, {
         id: upload.id, size: upload.size, sources: [part, done], target, ownName: target === done, identity: file, note
@@ -160,13 +157,13 @@ function datedFolder (pattern: string): (upload: Upload) => string {
   return upload => format(upload.createdAt)
 }
 
-/** Where `create` put an upload, as paths below the directory: options that changed since, or a new day, do not matter. */
+/** Where an upload was planned to be, as paths below the directory: options that changed since, or a new day, do not matter. */
 interface Place {
   readonly part: string
   /** The finished file, unless the host wants another location. */
   readonly done: string
   readonly note: string
-  /** Which file it is, whatever it is called; undefined before it was made. */
+  /** Which file it is, whatever it is called; undefined while nothing was written. */
   readonly file: string | undefined
 }
 
@@ -180,6 +177,10 @@ function placeOf (upload: Upload): Place {
     }
   }
   throw new Error(`Upload ${upload.id} was not created by this storage`)
+}
+
+function withFile (file: string): (state: JsonValue) => JsonValue {
+  return state => typeof state === 'object' && state !== null && !Array.isArray(state) ? { ...state, file } : state
 }
 
 /** Where a finish may have been asked to put the file of an upload that never became complete; undefined for no place that it takes. */

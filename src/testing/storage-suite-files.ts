@@ -53,6 +53,19 @@ export function declareFinishTests (check: StorageCheck): void {
     }
   })
 
+  check('invariants 4 and 12: empty files that were never written are finished again, each at a place of its own', async storage => {
+    const places: string[] = []
+    for (let turn = 0; turn < 3; turn++) {
+      const stored = await StoredUpload.create(storage, { size: 0 })
+      await stored.finish('same/name.txt')
+      places.push(stored.location)
+      await stored.finish('same/name.txt')
+      assert.equal(stored.location, places.at(-1))
+      assert.equal((await stored.content()).length, 0)
+    }
+    assert.equal(new Set(places).size, 3)
+  })
+
   check('invariant 4: two files that want the same location both stay whole', async storage => {
     const contents = [randomBytes(500), randomBytes(700), randomBytes(900)]
     const all = await Promise.all(contents.map(async bytes => {
@@ -144,7 +157,7 @@ export function declareReadTests (check: StorageCheck): void {
 
 /** Removing, and nothing but what was asked for. */
 export function declareRemoveTests (check: StorageCheck): void {
-  check('an upload is removed in every state, and twice', async storage => {
+  check('an upload is removed in every state, and twice', async (storage, assertEmpty) => {
     for (const bytes of [null, 10, 20]) {
       const stored = await StoredUpload.create(storage, { size: 20 })
       if (bytes !== null) await stored.write(0, [[randomBytes(bytes)]])
@@ -153,6 +166,7 @@ export function declareRemoveTests (check: StorageCheck): void {
       await storage.remove(upload)
       await storage.remove(upload)
       await assert.rejects(collect(storage.read(upload, [0, 1])), StorageLost)
+      await assertEmpty()
     }
   })
 
@@ -173,17 +187,20 @@ export function declareRemoveTests (check: StorageCheck): void {
     }
   })
 
-  check('invariant 12: what was finished but never became complete is removed from where it was wanted', async storage => {
+  check('invariant 12: what was finished but never became complete is removed from where it was wanted', async (storage, assertEmpty) => {
     for (const target of [undefined, 'some/where/film.bin']) {
-      const stored = await StoredUpload.create(storage, { size: 10 })
-      await stored.write(0, [[randomBytes(10)]])
-      await stored.finish(target)
-      await storage.remove(stored.upload)
-      await assert.rejects(collect(storage.read(stored.complete, [0, 1])), StorageLost)
+      for (const size of [10, 0]) {
+        const stored = await StoredUpload.create(storage, { size })
+        if (size > 0) await stored.write(0, [[randomBytes(size)]])
+        await stored.finish(target)
+        await storage.remove(stored.upload)
+        await assert.rejects(collect(storage.read({ ...stored.complete, size: 1 }, [0, 1])), StorageLost)
+        await assertEmpty()
+      }
     }
   })
 
-  check('invariant 12: what a create made that did not come to its end is removed by what was planned', async storage => {
+  check('invariant 12: what a create made that did not come to its end is removed by what was planned', async (storage, assertEmpty) => {
     const planned = StoredUpload.plan(storage, { size: 10 })
     await storage.remove(planned)
     for (let turn = 0; turn < 2; turn++) {
@@ -192,6 +209,7 @@ export function declareRemoveTests (check: StorageCheck): void {
       await storage.remove(planned)
       const upload: UploadingUpload = { ...planned, storageState: JSON.parse(JSON.stringify(state)), received: [[0, 1]] }
       await assert.rejects(collect(storage.read(upload, [0, 1])), StorageLost)
+      await assertEmpty()
     }
   })
 

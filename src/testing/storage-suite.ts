@@ -9,6 +9,8 @@ import type { TestFunction } from './test-function.js'
 /** A storage for one test, and how to take it down again. */
 export interface StorageUnderTest {
   readonly storage: Storage
+  /** Names of everything that is stored at this moment; with it the tests see that a removal leaves nothing behind. */
+  stored?(): Promise<readonly string[]>
   dispose (): Promise<void>
 }
 
@@ -19,9 +21,9 @@ export interface StorageUnderTest {
 export function storageSuite (test: TestFunction, make: () => Promise<StorageUnderTest>): void {
   const check: StorageCheck = (name, run) => {
     test(name, async () => {
-      const { storage, dispose } = await make()
+      const { storage, stored, dispose } = await make()
       try {
-        await run(storage)
+        await run(storage, async () => { assert.deepEqual(await stored?.() ?? [], []) })
       } finally {
         await storage.close?.()
         await dispose()
@@ -39,7 +41,7 @@ export function storageSuite (test: TestFunction, make: () => Promise<StorageUnd
 }
 
 /** Declares one test that gets a storage of its own. */
-export type StorageCheck = (name: string, run: (storage: Storage) => Promise<void>) => void
+export type StorageCheck = (name: string, run: (storage: Storage, assertEmpty: () => Promise<void>) => Promise<void>) => void
 
 function declareCapabilityTests (check: StorageCheck): void {
   check('capabilities are positive integers in order', async ({ capabilities }) => {

@@ -115,6 +115,52 @@ t.test('creation', async t => {
     }
   })
 
+  await t.test('invariant 12: what is removed while it is being created leaves nothing', async t => {
+    for (const keepRecord of [false, true]) {
+      for (const [when, state] of [['before', null], ['behind', null], ['before', { a: 1 }], ['behind', { a: 1 }]] as const) {
+        const memory = memoryStorage()
+        const files = new Set<string>()
+        const engine: UploadEngine = engineOn({
+          storage: changedStorage(memory, {
+            create: async upload => {
+              if (when === 'before') await engine.remove(caller, upload.id, { keepRecord })
+              files.add(upload.id)
+              await memory.create(upload)
+              if (when === 'behind') await engine.remove(caller, upload.id, { keepRecord })
+              return state
+            },
+            remove: async upload => {
+              files.delete(upload.id)
+              await memory.remove(upload)
+            }
+          })
+        })
+        t.equal(await codeOf(engine.create(caller, draftOf())), state === null || keepRecord ? 'GONE' : 'NOT_FOUND', when)
+        t.equal(files.size, 0)
+        const left: string[] = []
+        for await (const { status } of engine.everyUpload({})) left.push(status)
+        t.strictSame(left, keepRecord ? ['removed'] : [])
+      }
+    }
+  })
+
+  await t.test('what is already used while it is being created is left to its user', async t => {
+    const memory = memoryStorage()
+    let id = ''
+    const engine: UploadEngine = engineOn({
+      storage: changedStorage(memory, {
+        create: async upload => {
+          id = upload.id
+          await memory.create(upload)
+          await engine.write(caller, id, { start: 0, body: bodyOf(Buffer.from('hello')) })
+          throw new Error('down')
+        }
+      })
+    })
+    t.equal(await codeOf(engine.create(caller, draftOf())), 'STORAGE')
+    t.equal(String(await stored(engine, await engine.get(caller, id))), 'hello')
+  })
+
   await t.test('the record has what the storage said when it was made', async t => {
     const engine = engineOn({
       storage: changedStorage(memoryStorage(), { create: async () => ({ place: 'made' }) })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,6 +49,18 @@ async function instances (
 async function warmedUp (locks: readonly Locks[]): Promise<void> {
   for (const each of locks) await (await each.acquire('warm-up', PATIENT)).release()
 }
+
+t.test('what a process left that died before it was a member is removed in time', async t => {
+  const { directory, first, second } = await instances(t, 2)
+  await warmedUp([first])
+  const long = new Date(0)
+  for (const name of ['aa.sock', 'bb.new', 'cc.sock', 'cc.member', 'dd.new', 'notes.new']) await writeFile(join(directory, name), '')
+  for (const name of ['aa.sock', 'bb.new', 'cc.sock', 'notes.new']) await utimes(join(directory, name), long, long)
+  const rest = async (): Promise<string[]> => (await readdir(directory)).filter(name => /^(\w\w|notes)\./.test(name)).sort()
+  // Entering is when it is seen to; the locks are what anybody waits for.
+  await warmedUp([second])
+  t.strictSame((await rest()).filter(name => !name.startsWith('cc')), ['dd.new', 'notes.new'])
+})
 
 t.test('who closes in an orderly way takes no lock of others with it', async t => {
   const { opened, first: arbiter, second: holder, third: waiter } = await instances(t, 3)

@@ -1,6 +1,7 @@
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { ListQuery, Metadata } from '../../src/metadata/contract.js'
 import { fileMetadata, type FileMetadataOptions } from '../../src/metadata/file.js'
@@ -156,15 +157,15 @@ t.test('invariant 12: a process that died while deleting or creating leaves no r
   t.same(await other.list({}), { uploads: [] })
   t.notOk((await files()).includes(pathOf(directory, deleted.id).slice(directory.length + 1)))
 
-  const [old, fresh] = [newUpload(), newUpload()]
-  for (const upload of [old, fresh]) {
+  const [old, fresh, edited] = [newUpload(), newUpload(), newUpload()]
+  for (const upload of [old, fresh, edited]) {
     await metadata.create(upload)
-    await writeFile(pathOf(directory, upload.id), '')
+    await writeFile(pathOf(directory, upload.id), upload === edited ? 'what somebody wrote there\n' : '')
   }
-  for (const { id } of [old, half]) await utimes(pathOf(directory, id), LONG_AGO, LONG_AGO)
+  for (const { id } of [old, half, edited]) await utimes(pathOf(directory, id), LONG_AGO, LONG_AGO)
   await open().list({})
   const records = (await files()).filter(file => file.startsWith('records'))
-  t.same(records, [half, fresh].map(({ id }) => pathOf(directory, id).slice(directory.length + 1)).sort(), 'empty files go in time')
+  t.same(records, [fresh, edited].map(({ id }) => pathOf(directory, id).slice(directory.length + 1)).sort(), 'what died goes in time')
 })
 
 t.test('names in the indexes that lead nowhere are passed over, and removed when they are old or wrong', async t => {
@@ -245,6 +246,25 @@ t.test('more records in use than files may be open', async t => {
     t.ok(results.every(won => won))
   }
   for (const upload of uploads) t.same(await metadata.get(upload.id), { ...upload, version: 5 })
+})
+
+t.test('no more files are open than may be, whatever comes between', { skip: process.platform !== 'linux' }, async t => {
+  const { directory, open } = await folder(t)
+  const metadata = open({ maxOpenFiles: 10 })
+  const openFiles = async (): Promise<number> => {
+    const targets = await Promise.all((await readdir('/proc/self/fd')).map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => '')))
+    return targets.filter(target => target.startsWith(join(directory, 'records'))).length
+  }
+  const uploads = Array.from({ length: 300 }, () => newUpload())
+  await Promise.all(uploads.flatMap(upload => [
+    metadata.get(upload.id), metadata.create(upload), metadata.get(upload.id), metadata.list({ limit: 5 })
+  ]))
+  await Promise.all(uploads.map(upload => t.rejects(metadata.create(upload), { code: 'EEXIST' })))
+  for (const upload of uploads) t.same(await metadata.get(upload.id), upload)
+  // Files are closed behind the answers.
+  while (await openFiles() > 10) await sleep(10)
+  await metadata.close?.()
+  while (await openFiles() > 0) await sleep(10)
 })
 
 t.test('with durability "disk" everything works the same', async t => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -219,8 +219,10 @@ if (requireProgram(t, ['ffmpeg']) !== undefined && requireProgram(t, ['ffprobe']
     t.strictSame(server.reports, [])
   })
 
-  t.test('invariant 12: what a killed job has left is removed by the next one of that video, and of no other', async t => {
-    const folder = t.testdir({ 'chunked-upload-join-v1-abc': { joined: 'half' }, 'chunked-upload-join-v2-abc': { joined: 'half' } })
+  t.test('invariant 12: what a killed job has left is removed by the next one of that video, and of no other but long after', async t => {
+    const lefts = ['chunked-upload-join-v1-abc', 'chunked-upload-join-v2-abc', 'chunked-upload-join-v3-abc', 'not-ours']
+    const folder = t.testdir(Object.fromEntries(lefts.map(name => [name, { joined: 'half' }])))
+    for (const name of ['chunked-upload-join-v3-abc', 'not-ours']) utimesSync(join(folder, name), 0, 0)
     const path = join(folder, 'clip')
     writeFileSync(path, await makeClip(folder))
     const clip = { path, open: () => { throw new Error('not asked for') } }
@@ -230,6 +232,7 @@ if (requireProgram(t, ['ffmpeg']) !== undefined && requireProgram(t, ['ffprobe']
     t.match(left(), { length: 2, 0: /-v1-(?!abc)/, 1: 'chunked-upload-join-v2-abc' })
     await joined.discard()
     t.strictSame(left(), ['chunked-upload-join-v2-abc'])
+    t.ok(existsSync(join(folder, 'not-ours')))
     await t.rejects(ffmpeg({ directory: folder }).join([clip, { ...clip, path: join(folder, 'gone') }], { videoId: 'v1', signal }), {
       code: 'ENOENT'
     }, 'a file that is missing is no fault of the clip')

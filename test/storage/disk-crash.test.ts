@@ -101,3 +101,23 @@ for (const [fileSystem, refuse] of fileSystems) {
     }
   }
 }
+
+t.test('a place that was reserved is free again when the disk has no room to note it', async t => {
+  const directory = t.testdir()
+  const stored = await StoredUpload.create(diskStorage({ directory }), { size: 10 })
+  const bytes = randomBytes(10)
+  await stored.write(0, [[bytes]])
+  const full = (call: ChangingCall): { before: () => void } => ({
+    before: () => {
+      if (call === 'link') fail('EPERM')
+      if (call === 'writeFile') fail('ENOSPC')
+    }
+  })
+  for (let turn = 0; turn < 3; turn++) {
+    await t.rejects(withFailingFs(full, () => stored.finish('films/x.mp4')), { code: 'ENOSPC' })
+    t.strictSame(filesBelow(directory).filter(file => file.startsWith('films')), [])
+  }
+  await stored.finish('films/x.mp4')
+  t.equal(stored.location, 'films/x.mp4')
+  t.strictSame(await stored.content(), bytes)
+})

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import t from 'tap'
@@ -16,7 +16,14 @@ for (const [name, options] of variants) {
   t.test(name, async t => {
     storageSuite((name, run) => t.test(name, run), async () => {
       const directory = await mkdtemp(path.join(tmpdir(), 'disk-suite-'))
-      return { storage: diskStorage({ ...options, directory }), dispose: () => rm(directory, { recursive: true }) }
+      return {
+        storage: diskStorage({ ...options, directory }),
+        stored: async () => {
+          const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+          return entries.filter(entry => entry.isFile()).map(({ name }) => name)
+        },
+        dispose: () => rm(directory, { recursive: true })
+      }
     })
   })
 }

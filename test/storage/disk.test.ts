@@ -126,18 +126,30 @@ for (const id of ['', '.', '..', '../x', 'a/b', 'a\\b', 'a.b', 'a b', 'a\0', 'ü
   })
 }
 
-t.test('a creation that fails behind its file leaves none', async t => {
+t.test('a creation that fails behind its file can be removed', async t => {
   const directory = t.testdir()
   const storage = diskStorage({ directory, durability: 'disk' })
   const noSync = (call: ChangingCall): { before?: () => void } => call !== 'open'
     ? {}
     : { before: () => { throw Object.assign(new Error('too many'), { code: 'EMFILE' }) } }
-  await t.rejects(withFailingFs(noSync, () => storage.create(StoredUpload.plan(storage))), { code: 'EMFILE' })
-  t.strictSame(entriesOf(directory).filter(entry => entry.endsWith('.part')), [])
+  const planned = StoredUpload.plan(storage)
+  await t.rejects(withFailingFs(noSync, () => storage.create(planned)), { code: 'EMFILE' })
+  await storage.remove(planned)
+  t.strictSame(entriesOf(directory), [])
   const upload = StoredUpload.plan(storage)
   await storage.create(upload)
   await t.rejects(storage.create(upload), { code: 'EEXIST' })
   t.equal(entriesOf(directory).filter(entry => entry.endsWith('.part')).length, 1, 'one that was there before stays')
+})
+
+t.test('a storage around this one that passes no plan on works, too', async t => {
+  const directory = t.testdir()
+  const { plan: _, ...storage } = diskStorage({ directory })
+  const stored = await StoredUpload.create(storage, { size: 10 })
+  const bytes = randomBytes(10)
+  await stored.write(0, [[bytes]])
+  await stored.finish()
+  t.strictSame(await stored.content(), bytes)
 })
 
 t.test('options that cannot work are refused at once', async t => {

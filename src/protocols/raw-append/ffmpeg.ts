@@ -22,6 +22,10 @@ export interface FfmpegOptions {
   readonly encode?: (format: Container) => readonly string[]
 }
 
+/** Beginning of the names of the folders in which jobs work; the video's id follows. */
+const PREFIX = 'chunked-upload-join-'
+const DAY = 86_400_000
+
 /** The container of the joined file: that of the video so far. */
 export type Container = 'mp4' | 'webm' | 'matroska'
 
@@ -36,12 +40,8 @@ export function ffmpeg (options: FfmpegOptions = {}): Joiner {
   return {
     jobs,
     async join (clips, { videoId, signal }) {
-      const prefix = `chunked-upload-join-${videoId}-`
-      // What a job that was killed has left. The video's lock keeps others away.
-      for (const left of await readdir(directory)) {
-        if (left.startsWith(prefix)) await rm(join(directory, left), { recursive: true, force: true })
-      }
-      const folder = await mkdtemp(join(directory, prefix))
+      await removeLeftovers(directory, videoId, Date.now() - DAY - 3 * timeout)
+      const folder = await mkdtemp(join(directory, `${PREFIX}${videoId}-`))
       const discard = async (): Promise<void> => { await rm(folder, { recursive: true, force: true }) }
       try {
         return { ...await joinIn(folder, clips, { ...programs, encode, run: { signal, timeout } }), discard }
@@ -51,6 +51,20 @@ export function ffmpeg (options: FfmpegOptions = {}): Joiner {
       }
     }
   }
+}
+
+/** Removes what jobs that were killed have left: those of this video, as its lock keeps others away, and those of long ago. */
+async function removeLeftovers (directory: string, videoId: string, before: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith(PREFIX)) continue
+    const left = join(directory, name)
+    if (name.startsWith(`${PREFIX}${videoId}-`) || await began(left) < before) await rm(left, { recursive: true, force: true })
+  }
+}
+
+/** ms since 1970; Infinity for a folder that another process has just removed. */
+async function began (folder: string): Promise<number> {
+  return (await stat(folder).catch(() => undefined))?.mtimeMs ?? Infinity
 }
 
 interface JoinSetting {

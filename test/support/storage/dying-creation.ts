@@ -2,8 +2,8 @@ import { diskStorage } from '../../../src/storage/disk.js'
 import { fileMetadata } from '../../../src/metadata/file.js'
 import { callerOf, changedMetadata, changedStorage, draftOf, engineOn } from '../engine.js'
 
-// Creates an upload and is killed on the way. argv: directory, the call at which, and whether in front of it or behind it.
-const [directory, call, when] = process.argv.slice(2)
+// Creates an upload and is killed on the way. argv: directory, the call at which, in front of it or behind it, and the life of the upload.
+const [directory, call, when, expiresIn] = process.argv.slice(2)
 if (directory === undefined) throw new Error('Which directory?')
 const [disk, files] = [diskStorage({ directory }), fileMetadata({ directory: `${directory}/records` })]
 
@@ -17,8 +17,5 @@ async function dying<T> (name: string, work: () => Promise<T>): Promise<T> {
 
 await engineOn({
   storage: changedStorage(disk, { create: upload => dying('storage.create', () => disk.create(upload)) }),
-  metadata: changedMetadata(files, {
-    create: (upload, options) => dying('metadata.create', () => files.create(upload, options)),
-    update: upload => dying('metadata.update', () => files.update(upload))
-  })
-}).create(callerOf(), draftOf({ expiresIn: 1 }))
+  metadata: changedMetadata(files, { create: (upload, options) => dying('metadata.create', () => files.create(upload, options)) })
+}).create(callerOf(), draftOf({ expiresIn: Number(expiresIn) }))
