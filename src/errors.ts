@@ -88,5 +88,7 @@ export const PasswordWrong = createError('FST_CHUNKED_UPLOAD_PASSWORD_WRONG', 'P
 
 // ── Adapters ────────────────────────────────────────────────────────────────────────────────────────────────────────
 export const StorageFull = createError('FST_CHUNKED_UPLOAD_STORAGE_FULL', 'Storage is full', 507)
+/** What the host's `location` says is no place for a file, as the cause tells: no retry of the client's will change that. */
+export const LocationInvalid = createError('FST_CHUNKED_UPLOAD_LOCATION', 'Finished file cannot be put where the host wants it', 500)
 /** Storage, metadata or locks failed; what was acknowledged stays. The cause is in `cause` and in the log. */
 export const StorageTrouble = createError('FST_CHUNKED_UPLOAD_STORAGE', 'Storage is not available', 503)

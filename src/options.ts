@@ -7,7 +7,7 @@ import type { Metadata } from './metadata/contract.js'
 import type { HostRouteOptions, Protocol, RouteName } from './protocols/contract.js'
 import type { DiskStorageOptions } from './storage/disk.js'
 import type { Storage } from './storage/contract.js'
-import type { Upload, UserId } from './upload.js'
+import type { CompleteUpload, Upload, UserId } from './upload.js'
 
 type MaybePromise<T> = T | Promise<T>
 
@@ -26,97 +26,97 @@ export interface ChunkedUploadOptions {
    * Name of the decorator on the Fastify instance; give each registration of an app its own.
    * @default 'chunkedUpload'
    */
-  readonly name?: string
+  readonly name?: string | undefined
   /**
    * The wire protocols to serve, as made by `contentRange()` and its like.
    * @default [contentRange()]
    */
-  readonly protocols?: readonly Protocol[]
+  readonly protocols?: readonly Protocol[] | undefined
 
   /**
    * Root of everything that the default storage, metadata and locks keep. Several registrations, apps and processes of one machine may use
    * the same one.
    * @default '.', the working directory
    */
-  readonly directory?: string
+  readonly directory?: string | undefined
   /**
    * Folder of a new upload below `directory`: a strftime pattern (UTC), or a function of the upload. drf: PATH.
    * @default 'chunked_uploads/%Y/%m/%d'
    */
-  readonly path?: DiskStorageOptions['path']
+  readonly path?: DiskStorageOptions['path'] | undefined
   /** Ending of finished files. drf: COMPLETE_EXT. @default '.done' */
-  readonly completeExt?: string
+  readonly completeExt?: string | undefined
   /** Ending of unfinished files. drf: INCOMPLETE_EXT. @default '.part' */
-  readonly incompleteExt?: string
+  readonly incompleteExt?: string | undefined
   /**
    * What an acknowledged byte survives: `process`, a kill of the server; `disk`, a power cut too, at the price of waiting for the disk.
    * @default 'process'
    */
-  readonly durability?: 'process' | 'disk'
+  readonly durability?: 'process' | 'disk' | undefined
   /** Where bytes live. drf: STORAGE_CLASS. @default diskStorage() with the options above */
-  readonly storage?: Storage
+  readonly storage?: Storage | undefined
   /**
    * Where records live.
-   * @default fileMetadata() in `.chunked_uploads` below `directory`; memoryMetadata() with a storage of your own
+   * @default fileMetadata() in `.chunked_uploads` below `directory`; memoryMetadata() with memoryStorage()
    */
-  readonly metadata?: Metadata
+  readonly metadata?: Metadata | undefined
   /**
    * How requests exclude each other. Servers that share uploads must share locks.
    * @default fileLocks() in `.chunked_uploads/locks` below `directory`, for all processes of one machine; memoryLocks(), for one
-   * process, with a storage or metadata of your own
+   * process, with memoryStorage() or metadata of your own
    */
-  readonly locks?: Locks
+  readonly locks?: Locks | undefined
 
   /** Age at which an unfinished upload expires; null for never. drf: EXPIRATION_DELTA. @default '1d' */
-  readonly expirationDelta?: Duration | null
+  readonly expirationDelta?: Duration | null | undefined
   /** What the age of new uploads is counted from: creation, as in drf, or the last body. @default 'creation' */
-  readonly expirationFrom?: 'creation' | 'activity'
+  readonly expirationFrom?: 'creation' | 'activity' | undefined
   /** How often expired uploads are removed; false leaves it to your own calls of `deleteExpired`. @default '1h' */
-  readonly sweepInterval?: Duration | false
+  readonly sweepInterval?: Duration | false | undefined
   /** How long a request waits for an upload that another one is using. @default '20s' */
-  readonly lockTimeout?: Duration
+  readonly lockTimeout?: Duration | undefined
   /** A body that brings no byte for so long is cut, and what came is kept; 0 for never. @default '60s' */
-  readonly stallTimeout?: Duration
+  readonly stallTimeout?: Duration | undefined
 
   /** Algorithm of the whole-file checksum, or false for none. drf: CHECKSUM. @default 'md5' */
-  readonly checksum?: string | false
+  readonly checksum?: string | false | undefined
   /** Largest file in bytes; null for no limit. drf: MAX_BYTES. @default null */
-  readonly maxBytes?: number | null | ((request: FastifyRequest) => MaybePromise<number | null>)
+  readonly maxBytes?: number | null | ((request: FastifyRequest) => MaybePromise<number | null>) | undefined
   /** Unfinished uploads that one user (or all anonymous ones together) may have at a time; null for no limit. @default null */
-  readonly maxOpenUploads?: number | null
+  readonly maxOpenUploads?: number | null | undefined
   /** Media types that may be uploaded, as declared by the client (`image/*` takes all images), or a function. @default all */
-  readonly allowedTypes?: readonly string[] | ((contentType: string | null, request: FastifyRequest) => MaybePromise<boolean>)
+  readonly allowedTypes?: readonly string[] | ((contentType: string | null, request: FastifyRequest) => MaybePromise<boolean>) | undefined
   /** Form field that carries the bytes. drf: field_name. @default ['file', 'my_file'] */
-  readonly fieldName?: string | readonly string[]
+  readonly fieldName?: string | readonly string[] | undefined
 
   /** Who sends the request. drf: request.user. @default request => request.user?.id ?? null */
-  readonly user?: (request: FastifyRequest) => MaybePromise<UserId | null | undefined>
+  readonly user?: ((request: FastifyRequest) => MaybePromise<UserId | null | undefined>) | undefined
   /** Uploads of a user are that user's alone, and unknown to everybody else. drf: USER_RESTRICTED. @default true */
-  readonly userRestricted?: boolean
+  readonly userRestricted?: boolean | undefined
   /** Requests without a user are refused, with the protocol's own answer. @default false */
-  readonly requireUser?: boolean
+  readonly requireUser?: boolean | undefined
 
-  /** Before an upload is made: may throw to refuse, may return what to store instead. */
-  readonly onCreate?: (draft: UploadDraft, context: HookContext) => MaybePromise<UploadDraft | undefined | void>
+  /** Before an upload is made: may throw to refuse, may return what to change in the draft, such as `{ filename: 'better.txt' }`. */
+  readonly onCreate?: ((draft: UploadDraft, context: HookContext) => MaybePromise<Partial<UploadDraft> | undefined | void>) | undefined
   /**
    * The file is whole and at its place: may throw to refuse, may word the reply. drf: on_completion, get_response_data. Runs once an
    * upload; after a crash of the server within it, the client's retry runs it again.
    */
-  readonly onComplete?: (upload: Upload, context: HookContext) => MaybePromise<CompletionReply | undefined | void>
+  readonly onComplete?: ((upload: CompleteUpload, context: HookContext) => MaybePromise<CompletionReply | undefined | void>) | undefined
   /** Before an upload is removed by request: may throw to refuse. */
-  readonly onRemove?: (upload: Upload, context: HookContext) => MaybePromise<void>
+  readonly onRemove?: ((upload: Upload, context: HookContext) => MaybePromise<void>) | undefined
   /** After an expired upload was removed by this registration: those that share a store sweep for each other. */
-  readonly onExpire?: (upload: Upload) => MaybePromise<void>
+  readonly onExpire?: ((upload: Upload) => MaybePromise<void>) | undefined
   /**
    * Where the finished file goes, relative to the storage's root (disk: to `directory`). Client text must be cleaned first: a location that
    * leaves the root is refused. undefined leaves it to the storage. Not asked for the parts that tus puts together, which have no name.
    */
-  readonly location?: (upload: Upload) => string | undefined
+  readonly location?: ((upload: Upload) => string | undefined) | undefined
 
   /** Finished files can be downloaded by GET; `inline` lists the media types that may be shown in the browser. @default false */
-  readonly downloads?: boolean | { readonly inline?: readonly string[] }
+  readonly downloads?: boolean | { readonly inline?: readonly string[] } | undefined
   /** What each route gets besides: hooks, `config` (rate limits), schema parts. */
-  readonly routeOptions?: HostRouteOptions | ((route: RouteName) => HostRouteOptions | undefined)
+  readonly routeOptions?: HostRouteOptions | ((route: RouteName) => HostRouteOptions | undefined) | undefined
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }

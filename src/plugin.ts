@@ -7,13 +7,16 @@ import { InvalidOption, NameTaken, TypeNotAllowed } from './errors.js'
 import { HostUploads } from './host-uploads.js'
 import { streamScope } from './http/stream-scope.js'
 import { OpenBodies } from './http/unread-body.js'
+import type { Locks } from './locks/contract.js'
 import { fileLocks } from './locks/file.js'
 import { memoryLocks } from './locks/memory.js'
+import type { Metadata } from './metadata/contract.js'
 import { fileMetadata } from './metadata/file.js'
 import { memoryMetadata } from './metadata/memory.js'
 import { type ChunkedUploadOptions, checkOptions, milliseconds, routeOptionsOf } from './options.js'
 import { contentRange } from './protocols/content-range.js'
 import type { Uploads } from './protocols/contract.js'
+import type { Storage } from './storage/contract.js'
 import { diskStorage } from './storage/disk.js'
 import { Sweeper } from './sweeper.js'
 import type { UserId } from './upload.js'
@@ -83,7 +86,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
       ? false
       : { inline: options.downloads === true ? [] : options.downloads.inline ?? [] }
   }
-  const { prefix = '', logLevel, logSerializers } = options
+  const { prefix = '', logLevel, logSerializers, maxBytes = null } = options
   for (const protocol of options.protocols ?? [contentRange()]) {
     const uploads: Uploads = {
       engine,
@@ -93,7 +96,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
         protocol: protocol.name,
         user: asUserId(await userOf(request)),
         restricted: settings.userRestricted,
-        maxBytes: typeof options.maxBytes === 'function' ? asLimit(await options.maxBytes(request)) : options.maxBytes ?? null,
+        maxBytes: typeof maxBytes === 'function' ? asLimit(await maxBytes(request)) : maxBytes,
         hooks: hooksOf(options, request, reply)
       })
     }
@@ -117,24 +120,35 @@ function isTaken (fastify: FastifyInstance, name: string): boolean {
 /** The host itself: sees every upload, has no limits and is not asked. */
 const HOST: Caller = { protocol: null, user: null, restricted: false, maxBytes: null, hooks: {} }
 
-function makeAdapters (options: ChunkedUploadOptions): Required<Pick<ChunkedUploadOptions, 'storage' | 'metadata' | 'locks'>> {
-  const { directory = '.', durability, path, completeExt, incompleteExt } = options
-  const durable = durability === undefined ? {} : { durability }
+interface Adapters {
+  readonly storage: Storage
+  readonly metadata: Metadata
+  readonly locks: Locks
+}
+
+function makeAdapters (options: ChunkedUploadOptions): Adapters {
+  const { directory = '.', durability } = options
   const records = join(directory, '.chunked_uploads')
+  const storage = options.storage ?? makeDisk(options)
+  // Records of bytes that are gone with the process are of no use.
+  const volatile = storage.volatile === true
+  return {
+    storage,
+    metadata: options.metadata ??
+      (volatile ? memoryMetadata() : fileMetadata({ directory: records, ...durability !== undefined && { durability } })),
+    locks: options.locks ?? (volatile || options.metadata !== undefined ? memoryLocks() : fileLocks({ directory: join(records, 'locks') }))
+  }
+}
+
+function makeDisk ({ directory, durability, path, completeExt, incompleteExt }: ChunkedUploadOptions): Storage {
   try {
-    return {
-      storage: options.storage ?? diskStorage({
-        directory,
-        ...durable,
-        ...path !== undefined && { path },
-        ...completeExt !== undefined && { completeExt },
-        ...incompleteExt !== undefined && { incompleteExt }
-      }),
-      metadata: options.metadata ?? (options.storage === undefined ? fileMetadata({ directory: records, ...durable }) : memoryMetadata()),
-      locks: options.locks ?? (options.storage === undefined && options.metadata === undefined
-        ? fileLocks({ directory: join(records, 'locks') })
-        : memoryLocks())
-    }
+    return diskStorage({
+      ...directory !== undefined && { directory },
+      ...durability !== undefined && { durability },
+      ...path !== undefined && { path },
+      ...completeExt !== undefined && { completeExt },
+      ...incompleteExt !== undefined && { incompleteExt }
+    })
   } catch (error) {
     throw new InvalidOption('path', `cannot be used: ${error instanceof Error ? error.message : String(error)}`)
   }
@@ -148,7 +162,9 @@ function hooksOf (options: ChunkedUploadOptions, request: FastifyRequest, reply:
       onCreate: async (draft: UploadDraft) => {
         const { contentType, partial } = draft
         if (partial !== true && !await isAllowed(allowedTypes, contentType, request)) throw new TypeNotAllowed(contentType ?? '')
-        return await onCreate?.(draft, context) ?? draft
+        const changes: unknown = await onCreate?.(draft, context) ?? {}
+        if (typeof changes !== 'object') throw new InvalidOption('onCreate', 'must return an object with what to change, or nothing')
+        return { ...draft, ...changes }
       }
     },
     ...onComplete !== undefined && { onComplete: async upload => await onComplete(upload, context) ?? undefined },

@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue, Upload, UserId } from '../upload.js'
+import type { CompleteUpload, JsonObject, JsonValue, Upload, UserId } from '../upload.js'
 
 /** On whose behalf the engine works: which uploads it may see, what it may store, and what the host wants to be asked. */
 export interface Caller {
@@ -17,7 +17,7 @@ export interface CallerHooks {
   /** Before an upload is created: may throw to refuse, may change what will be stored. */
   readonly onCreate?: (draft: UploadDraft) => Promise<UploadDraft>
   /** The file is whole and at its place, the record not yet complete: may throw to refuse, may word the reply. */
-  readonly onComplete?: (upload: Upload) => Promise<CompletionReply | undefined>
+  readonly onComplete?: (upload: CompleteUpload) => Promise<CompletionReply | undefined>
   /** Before an upload is removed on request: may throw to refuse. */
   readonly onRemove?: (upload: Upload) => Promise<void>
 }

@@ -54,7 +54,11 @@ export async function sendUpload (
   const contentType = options.contentType ?? safeType(upload.contentType)
   const shown = isInline(contentType, options.inline ?? [])
   const name = safeName(options.filename ?? upload.filename)
-  reply.header('content-disposition', contentDisposition(name, { type: shown ? 'inline' : 'attachment' }))
+  reply.header('content-disposition', contentDisposition(name, {
+    type: shown ? 'inline' : 'attachment',
+    // Browsers take a header's Latin-1 letters for UTF-8 or for nothing (RFC 6266, appendix D): with this there is a `filename*` for them.
+    fallback: name.replace(/[^\x20-\x7e]/gu, '?')
+  }))
   if (shown && ACTIVE.test(contentType)) reply.header('content-security-policy', 'sandbox')
 
   const answer = async (type: string, length: number, open: () => Readable | Promise<Readable>): Promise<FastifyReply> => {

@@ -6,10 +6,12 @@ import type { ByteRange, CompleteUpload, JsonValue, Upload } from '../upload.js'
  * writers of ranges that do not overlap (only with `anyOffset`). Adapters know no rule of uploads.
  *
  * Errors: throw what the service throws. The engine answers 507 to ENOSPC and EDQUOT, 410 to {@link StorageLost},
- * and 503 to everything else.
+ * and 503 to everything else but the package's own errors: `errors.LocationInvalid` says that `upload.target` can never work.
  */
 export interface Storage {
   readonly capabilities: StorageCapabilities
+  /** True when everything is gone with the process: then the default metadata are in memory, too. */
+  readonly volatile?: boolean
   /**
    * What the record of a new upload says as `storageState` before `create` is called: enough for `remove` to find whatever `create` makes,
    * should the server die within it. Without it that is null. Touches nothing.

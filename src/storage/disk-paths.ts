@@ -1,5 +1,6 @@
 import { open, mkdir, rmdir, unlink } from 'node:fs/promises'
 import path from 'node:path'
+import { LocationInvalid } from '../errors.js'
 
 /** The `code` of a system error. */
 export function codeOf (error: unknown): unknown {
@@ -33,6 +34,15 @@ export function relativeFile (text: string, what: string): string {
   const file = relativePath(text, what)
   if (file === '' || /(^|\/)\.?$/.test(text)) throw new Error(`${what} ${JSON.stringify(text)} names no file`)
   return file
+}
+
+/** As {@link relativeFile}, of where the host wants the finished file. @throws {LocationInvalid} */
+export function locationFile (location: string): string {
+  try {
+    return relativeFile(location, 'location')
+  } catch (cause) {
+    throw new LocationInvalid({ cause })
+  }
 }
 
 /** Folders of one storage: they come when a file needs them and go when the last file has gone. */

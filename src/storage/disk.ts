@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue, Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage, WriteProgress } from './contract.js'
 import { finishFile, identityOf, placeOfFile, removeMoved } from './disk-finish.js'
-import { Folders, codeOf, relativeFile, relativePath, removeFile } from './disk-paths.js'
+import { Folders, codeOf, locationFile, relativeFile, relativePath, removeFile } from './disk-paths.js'
 import { FileRange } from './disk-read.js'
 import { filesAsBatches } from './disk-concat.js'
 import { writeBatches } from './disk-write.js'
@@ -115,7 +115,7 @@ export function diskStorage ({
 
     async finish (upload) {
       const { part, done, note, file } = placeOf(upload)
-      const target = upload.target === undefined ? done : relativeFile(upload.target, 'location')
+      const target = upload.target === undefined ? done : locationFile(upload.target)
       return await finishFile(folders, {
         id: upload.id, size: upload.size, sources: [part, done], target, ownName: target === done, identity: file, note
       }, durable)

@@ -47,6 +47,7 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
 
   return {
     capabilities: inner.capabilities,
+    ...inner.volatile !== undefined && { volatile: inner.volatile },
 
     plan (upload) {
       const seal = sealOf(upload.protocolState['encryption'])

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import type { Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage } from './contract.js'
-import { relativeFile } from './disk-paths.js'
+import { locationFile } from './disk-paths.js'
 import { unlimited } from './unlimited.js'
 
 /** Bytes of one chunk of a read stream. */
@@ -21,6 +21,7 @@ export function memoryStorage (): Storage {
 
   return {
     capabilities: unlimited,
+    volatile: true,
 
     async create ({ id }) {
       if (files.has(id)) throw new Error(`Upload ${id} is already there`)
@@ -44,7 +45,7 @@ export function memoryStorage (): Storage {
 
     async finish (upload) {
       // The same rule as on disk, so that a test against memory finds what a disk would refuse.
-      const wanted = upload.target === undefined ? upload.id : relativeFile(upload.target, 'location')
+      const wanted = upload.target === undefined ? upload.id : locationFile(upload.target)
       const file = fileOf(upload)
       if (file.length < upload.size) throw new StorageLost(`The file has ${file.length} of ${upload.size} bytes`)
       file.length = upload.size

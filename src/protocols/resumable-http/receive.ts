@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Written } from '../../engine/upload-engine.js'
 import { BeyondSize, ChecksumMismatch, OffsetMismatch, SizeConflict } from '../../errors.js'
-import { type Upload, type UploadingUpload, offsetOf } from '../../upload.js'
+import { type CompleteUpload, type Upload, type UploadingUpload, offsetOf } from '../../upload.js'
 import type { Caller, CompletionReply } from '../contract.js'
 import { sizeBy, type UploadBody } from './body.js'
 import { checkRepresentation } from './digests.js'
@@ -87,7 +87,7 @@ function checkPlace (upload: UploadingUpload, { offset, body: { size, length }, 
 /** The engine's `onComplete`: checks the file, lets the host word the final reply, and gives it in a form that can be kept. */
 function finishing (
   mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, { caller, body, finish }: Reception
-): (upload: Upload) => Promise<CompletionReply> {
+): (upload: CompleteUpload) => Promise<CompletionReply> {
   return async upload => {
     await checkRepresentation(request, mount.engine, upload)
     try {
