@@ -16,7 +16,31 @@ export interface UploadFilter {
 }
 
 /** `fastify.chunkedUpload`: the uploads of a registration, for the host. It sees all of them, whoever owns them. */
-export class HostUploads {
+export interface HostUploads {
+  /** What happens to uploads, after it happened: `create`, `progress`, `complete`, `remove`. */
+  readonly events: EventEmitter<UploadEvents>
+  /** The upload, or undefined when there is none of this id. */
+  get (id: string): Promise<Upload | undefined>
+  /** Uploads by time of creation; all of them without a filter. */
+  list (filter?: UploadFilter): AsyncGenerator<Upload, void, undefined>
+  /**
+   * The bytes of an upload, finished or not; without `range` all that can be read from byte 0 on.
+   * The stream errors when they are gone.
+   */
+  read (upload: Upload, range?: ByteRange): Readable
+  /** Removes bytes and record, finished or not. A request in flight is cut. @throws {UploadNotFound} {@link UploadBusy} */
+  remove (id: string, options?: RemoveOptions): Promise<void>
+  /**
+   * Completes an upload on the client's behalf; `onComplete` is not asked.
+   * @throws {UploadIncomplete} {@link ChecksumMismatch} {@link UploadComplete}
+   */
+  complete (id: string, request?: CompleteRequest): Promise<Completed['upload']>
+  /** Removes unfinished uploads whose time is over, as drf's delete_expired_uploads does. Uploads in use and finished files stay. */
+  deleteExpired (options?: Omit<DeleteExpiredOptions, 'onError'>): Promise<DeletedExpired>
+}
+
+/** Not the type that hosts see: a program that has both builds of the package would have two classes of private members. */
+export class EngineUploads implements HostUploads {
   readonly #engine: UploadEngine
   readonly #caller: Caller
   readonly #onError: (error: unknown, upload: Upload) => void
@@ -27,12 +51,10 @@ export class HostUploads {
     this.#onError = onError
   }
 
-  /** What happens to uploads, after it happened: `create`, `progress`, `complete`, `remove`. */
   get events (): EventEmitter<UploadEvents> {
     return this.#engine
   }
 
-  /** The upload, or undefined when there is none of this id. */
   async get (id: string): Promise<Upload | undefined> {
     try {
       return await this.#engine.get(this.#caller, id)
@@ -42,36 +64,25 @@ export class HostUploads {
     }
   }
 
-  /** Uploads by time of creation; all of them without a filter. */
   list (filter: UploadFilter = {}): AsyncGenerator<Upload, void, undefined> {
     return this.#engine.everyUpload(filter)
   }
 
-  /**
-   * The bytes of an upload, finished or not; without `range` all that can be read from byte 0 on.
-   * The stream errors when they are gone.
-   */
   read (upload: Upload, range?: ByteRange): Readable {
     const first = upload.received[0]
     const end = upload.status === 'complete' ? upload.size : first?.[0] === 0 ? first[1] : 0
     return this.#engine.read(upload, range ?? [0, end])
   }
 
-  /** Removes bytes and record, finished or not. A request in flight is cut. @throws {UploadNotFound} {@link UploadBusy} */
   async remove (id: string, options: RemoveOptions = {}): Promise<void> {
     await this.#engine.remove(this.#caller, id, options)
   }
 
-  /**
-   * Completes an upload on the client's behalf; `onComplete` is not asked.
-   * @throws {UploadIncomplete} {@link ChecksumMismatch} {@link UploadComplete}
-   */
   async complete (id: string, request: CompleteRequest = {}): Promise<Completed['upload']> {
     const { upload } = await this.#engine.complete(this.#caller, id, request)
     return upload
   }
 
-  /** Removes unfinished uploads whose time is over, as drf's delete_expired_uploads does. Uploads in use and finished files stay. */
   async deleteExpired (options: Omit<DeleteExpiredOptions, 'onError'> = {}): Promise<DeletedExpired> {
     return await deleteExpired(this.#engine, { ...options, onError: this.#onError })
   }

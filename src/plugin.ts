@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import type { Caller, UploadDraft } from './engine/caller.js'
 import { UploadEngine } from './engine/upload-engine.js'
 import { InvalidOption, NameTaken, TypeNotAllowed } from './errors.js'
-import { HostUploads } from './host-uploads.js'
+import { EngineUploads, type HostUploads } from './host-uploads.js'
 import { streamScope } from './http/stream-scope.js'
 import { OpenBodies } from './http/unread-body.js'
 import type { Locks } from './locks/contract.js'
@@ -42,7 +42,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     slidingExpiry: options.expirationFrom === 'activity',
     location: options.location
   })
-  const host = new HostUploads(engine, HOST, (error, upload) => {
+  const host = new EngineUploads(engine, HOST, (error, upload) => {
     fastify.log.error({ err: error, upload: upload.id }, 'an expired upload could not be removed')
   })
   const { onExpire } = options
@@ -114,7 +114,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
 /** True when `name` is an own decorator here, or part of Fastify. Uploads of a surrounding scope may be shadowed, as all its decorators. */
 function isTaken (fastify: FastifyInstance, name: string): boolean {
   const present: unknown = Reflect.get(fastify, name)
-  return Object.hasOwn(fastify, name) || (present !== undefined && !(present instanceof HostUploads))
+  return Object.hasOwn(fastify, name) || (present !== undefined && !(present instanceof EngineUploads))
 }
 
 /** The host itself: sees every upload, has no limits and is not asked. */

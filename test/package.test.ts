@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
+import { readFile, readdir } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -32,12 +32,14 @@ function built (source: string, dialect: string): string[] {
   return [`${stem}.${c}js`, `${stem}.${c}js.map`, `${stem}.d.${c}ts`]
 }
 
-t.test('the package holds what is built of src/, the README and the licence, and nothing else', async t => {
+t.test('the package holds what is built of src/, the pages that the README leads to, and nothing else', async t => {
   const folder = join(root, 'src')
   const found = await readdir(folder, { recursive: true, withFileTypes: true })
   const sources = found.filter(entry => entry.isFile())
     .map(entry => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
-  const expected = ['LICENSE', 'README.md', 'package.json']
+  const pages = [...(await readFile(join(root, 'README.md'), 'utf8')).matchAll(/\]\(((?:docs|bench)\/[\w./-]+)\)/g)].map(([, page = '']) => page)
+  t.ok(pages.length > 1)
+  const expected = ['LICENSE', 'README.md', 'package.json', ...pages]
   for (const dialect of ['esm', 'commonjs']) {
     expected.push(`dist/${dialect}/package.json`, ...sources.flatMap(source => built(source, dialect)))
   }

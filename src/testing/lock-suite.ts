@@ -10,7 +10,7 @@ export interface LocksUnderTest {
   readonly locks: Locks
   /** Opens a second instance on the same keys, as a second server would; `dispose` ends it too. */
   another?(): Promise<Locks>
-  dispose(): Promise<void>
+  dispose(): Promise<void> | void
 }
 
 /**

@@ -9,7 +9,7 @@ export interface MetadataUnderTest {
   readonly metadata: Metadata
   /** Opens a second instance on the same records, as a second server would; `dispose` ends it too. */
   another?(): Promise<Metadata>
-  dispose(): Promise<void>
+  dispose(): Promise<void> | void
 }
 
 /**

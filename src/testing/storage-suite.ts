@@ -11,7 +11,7 @@ export interface StorageUnderTest {
   readonly storage: Storage
   /** Names of everything that is stored at this moment; with it the tests see that a removal leaves nothing behind. */
   stored?(): Promise<readonly string[]>
-  dispose (): Promise<void>
+  dispose (): Promise<void> | void
 }
 
 /**

@@ -90,7 +90,7 @@ for (const text of escapes) {
     const bytes = randomBytes(10)
     const stored = await StoredUpload.create(storage, { filename: 'fine', size: 10 })
     await stored.write(0, [[bytes]])
-    await t.rejects(stored.finish(`${text}/x`), { message: JSON.stringify(`${text}/x`) })
+    await t.rejects(stored.finish(`${text}/x`), { code: 'FST_CHUNKED_UPLOAD_LOCATION', cause: { message: JSON.stringify(`${text}/x`) } })
     const astray = { ...stored.upload, status: 'complete', size: 10, location: `${text}/x`, completedAt: 0 } as const
     t.throws(() => storage.read(astray, [0, 1]), { message: 'location' })
     t.throws(() => storage.localPath?.(astray), { message: 'location' })
@@ -114,7 +114,7 @@ async function * one (): AsyncGenerator<Uint8Array[]> {
 for (const location of ['', '.', './', 'a/', 'a/.']) {
   t.test(`the location "${location}" names no file`, async t => {
     const { stored } = await storeFile(t, randomBytes(1))
-    await t.rejects(stored.finish(location), { message: 'names no file' })
+    await t.rejects(stored.finish(location), { code: 'FST_CHUNKED_UPLOAD_LOCATION', cause: { message: 'names no file' } })
   })
 }
 
