@@ -3,13 +3,16 @@ import { once } from 'node:events'
 import { connect } from 'node:http2'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import Fastify, { type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { HostUploads } from '../src/host-uploads.js'
 import type { ChunkedUploadOptions } from '../src/options.js'
 import { memoryLocks } from '../src/locks/memory.js'
 import { memoryMetadata } from '../src/metadata/memory.js'
 import { chunkedUpload } from '../src/plugin.js'
+import { contentRange } from '../src/protocols/content-range.js'
+import { diskStorage } from '../src/storage/disk.js'
+import { encryptedStorage } from '../src/storage/encrypted.js'
 import { memoryStorage } from '../src/storage/memory.js'
 import { childEnv } from './support/child-env.js'
 import { changedMetadata, changedStorage, until } from './support/engine.js'
@@ -345,6 +348,70 @@ t.test('an HTTP/2 host serves the same routes', async t => {
   const { id } = JSON.parse(made.body)
   const appended = await ask({ ':method': 'PATCH', ':path': `/u/${id}`, 'content-type': 'a/b' }, 'abc')
   t.match(JSON.parse(appended.body), { offset: 3 })
+})
+
+t.test('on HTTP/2 a body needs neither length nor type', async t => {
+  const app = Fastify({ http2: true })
+  t.teardown(() => app.close())
+  await app.register(chunkedUpload, { storage: memoryStorage(), protocols: [contentRange()] })
+  const session = connect(await app.listen({ port: 0, host: '127.0.0.1' }))
+  t.teardown(() => { session.destroy() })
+  const stream = session.request({ ':method': 'PUT', ':path': '/', 'content-range': 'bytes 0-4/10' })
+  stream.write('he')
+  stream.end('llo')
+  const [headers] = await once(stream, 'response')
+  t.equal(headers[':status'], 200)
+  let text = ''
+  for await (const piece of stream) text += piece
+  t.match(JSON.parse(text), { offset: 5 })
+})
+
+t.test('a storage that outlives the process has its records and locks on disk', async t => {
+  const [directory, records] = [t.testdir(), t.testdir({ records: {} })]
+  const storage = diskStorage({ directory })
+  const open = async (options: object): Promise<FastifyInstance> => {
+    const app = Fastify()
+    await app.register(chunkedUpload, { directory: records, ...options })
+    return app
+  }
+  const headers = { 'content-range': 'bytes 0-2/6', 'content-type': 'a/b' }
+  for (const [kept, status] of [[storage, 200], [encryptedStorage(storage), 200], [memoryStorage(), 404]] as const) {
+    const options = { storage: kept }
+    const first = await open(options)
+    const { id } = (await first.inject({ method: 'PUT', url: '/', headers, payload: Buffer.from('abc') })).json()
+    await first.close()
+    const second = await open(options)
+    t.equal((await second.inject(`/${id}`)).statusCode, status)
+    await second.close()
+  }
+})
+
+t.test('onCreate may give back a part of the draft, and nothing that is none', async t => {
+  const answers: unknown[] = [{ filename: 'better.txt' }, undefined, null, {}, 'x', 5]
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(chunkedUpload, { storage: memoryStorage(), onCreate: () => answers.shift() as object })
+  const headers = { 'content-range': 'bytes 0-2/6', 'content-type': 'a/b', 'content-disposition': 'attachment; filename=a.txt' }
+  const put = async () => await app.inject({ method: 'PUT', url: '/', headers, payload: Buffer.from('abc') })
+  t.match((await put()).json(), { filename: 'better.txt', offset: 3 })
+  for (let turn = 0; turn < 3; turn++) t.match((await put()).json(), { filename: 'a.txt' })
+  for (let turn = 0; turn < 2; turn++) {
+    const reply = await put()
+    t.equal(reply.statusCode, 500)
+    t.match(reply.body, 'onCreate')
+  }
+})
+
+t.test('a location that can never work is no trouble that passes', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(chunkedUpload, { directory: t.testdir(), checksum: false, location: () => '../../out' })
+  const headers = { 'content-range': 'bytes 0-2/3', 'content-type': 'a/b' }
+  const { id } = (await app.inject({ method: 'PUT', url: '/', headers, payload: Buffer.from('abc') })).json()
+  const reply = await app.inject({ method: 'POST', url: `/${id}` })
+  t.equal(reply.statusCode, 500)
+  t.notOk('retry-after' in reply.headers)
+  t.notMatch(reply.body, '..')
 })
 
 t.test('a whole life leaves no fault in the log', async t => {

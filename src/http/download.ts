@@ -59,7 +59,7 @@ export async function sendUpload (
     // Browsers take a header's Latin-1 letters for UTF-8 or for nothing (RFC 6266, appendix D): with this there is a `filename*` for them.
     fallback: name.replace(/[^\x20-\x7e]/gu, '?')
   }))
-  if (shown && ACTIVE.test(contentType)) reply.header('content-security-policy', 'sandbox')
+  if (shown && !PASSIVE.test(contentType)) reply.header('content-security-policy', 'sandbox')
 
   const answer = async (type: string, length: number, open: () => Readable | Promise<Readable>): Promise<FastifyReply> => {
     // HEAD opens nothing: its headers are all there is.
@@ -85,8 +85,8 @@ export async function sendUpload (
   return await answer(several.contentType, several.length, several.body)
 }
 
-/** Types that run scripts or style what they show. */
-const ACTIVE = /^(?:text\/html|text\/xml|application\/xml|[^;]+\+xml)/i
+/** Types that cannot run scripts, whatever a browser makes of them; what it makes of others is for the browser to know. */
+const PASSIVE = /^(?:image\/(?!svg)|audio\/|video\/|font\/|text\/plain|application\/pdf)/i
 
 /** A media type as RFC 9110, section 8.3.1, writes it, with its parameters. */
 const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;\s*[\w!#$&^.+-]+=(?:[\w!#$&^.+:/-]+|"[\w !#$&^.+:/,;=()-]*"))*$/

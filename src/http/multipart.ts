@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy'
 import { BodyCut, BodyStalled, FormInvalid, FormTooLarge } from '../errors.js'
@@ -24,6 +25,8 @@ export type Part = FieldPart | FilePart
 export interface MultipartLimits {
   readonly fields: number
   readonly fieldBytes: number
+  /** Bytes of all text fields together. */
+  readonly textBytes: number
   readonly parts: number
   /** ms without a byte after which the body counts as dead, while a part or the next one is wanted; 0 for never. */
   readonly stallTimeout: number
@@ -33,7 +36,7 @@ export interface MultipartLimits {
 const HEAD_BYTES = 16 * 1024
 const NAME_LENGTH = 1000
 
-const LIMITS: MultipartLimits = { fields: 100, fieldBytes: 64 * 1024, parts: 200, stallTimeout: 0 }
+const LIMITS: MultipartLimits = { fields: 100, fieldBytes: 64 * 1024, textBytes: 1024 * 1024, parts: 200, stallTimeout: 0 }
 
 /**
  * The parts of a multipart/form-data body, one after the other, as they come. Only `fieldBytes` of a text field are held in memory;
@@ -44,12 +47,15 @@ const LIMITS: MultipartLimits = { fields: 100, fieldBytes: 64 * 1024, parts: 200
 export async function * readParts (
   body: Readable, contentType: string, limits: Partial<MultipartLimits> = {}
 ): AsyncGenerator<Part, void, undefined> {
-  const { fields, fieldBytes, parts, stallTimeout } = { ...LIMITS, ...limits }
+  const { fields, fieldBytes, textBytes, parts, stallTimeout } = { ...LIMITS, ...limits }
   const busboy = makeBusboy(contentType, { fields, fieldSize: fieldBytes, parts, headerSize: HEAD_BYTES })
   const queue: Part[] = []
   let wake = (): void => {}
   let end: { readonly error?: Error } | undefined
   let file: BusboyFileStream | undefined
+  let text = 0
+  /** The next part is wanted, and there is none. */
+  let waiting = false
 
   const finish = (error?: Error): void => {
     if (end !== undefined) return
@@ -81,7 +87,10 @@ export async function * readParts (
     if (isNamed(name)) push({ kind: 'file', name, filename: filename ?? '', contentType, body: stream })
   })
   busboy.on('field', (name: string | undefined, value, _nameCut, valueCut) => {
+    text += name?.length ?? 0
+    text += value.length
     if (valueCut) finish(new FormTooLarge(`a field may have ${fieldBytes} bytes`))
+    else if (text > textBytes) finish(new FormTooLarge(`all fields together may have ${textBytes} bytes`))
     else if (isNamed(name)) push({ kind: 'field', name, value })
   })
   busboy.on('fieldsLimit', () => { finish(new FormTooLarge(`at most ${fields} fields`)) })
@@ -93,7 +102,9 @@ export async function * readParts (
   if (body.destroyed && !body.readableEnded) onCut()
   else if (body.readableEnded) busboy.end()
   else body.pipe(busboy)
-  const unwatch = watchStall(body, stallTimeout, () => { finish(new BodyStalled(stallTimeout)) })
+  onSkippedPart(busboy, () => { finish(new FormInvalid('a part has no name')) })
+  const isWanted = (): boolean => waiting && (file === undefined || file.readableEnded)
+  const unwatch = watchStall(body, stallTimeout, () => { finish(new BodyStalled(stallTimeout)) }, isWanted)
 
   try {
     while (true) {
@@ -104,7 +115,11 @@ export async function * readParts (
       } else if (end !== undefined) {
         if (end.error !== undefined) throw end.error
         return
-      } else await new Promise<void>(resolve => { wake = resolve })
+      } else {
+        waiting = true
+        await new Promise<void>(resolve => { wake = resolve })
+        waiting = false
+      }
     }
   } finally {
     unwatch()
@@ -112,6 +127,18 @@ export async function * readParts (
     body.unpipe(busboy)
     if (file !== undefined && !file.readableEnded) file.resume()
   }
+}
+
+/**
+ * Tells of parts that are no form's (RFC 7578, section 4.2): the parser skips them in silence, and comes to a halt behind some, for ever.
+ * It hands them to nobody, so this looks at the parser within it; should that be gone one day, the stall time ends the form.
+ */
+function onSkippedPart (busboy: BusboyInstance, tell: () => void): void {
+  const parser: unknown = Reflect.get(Object(Reflect.get(busboy, '_parser')), 'parser')
+  if (!(parser instanceof EventEmitter)) return
+  parser.on('part', (part: EventEmitter) => {
+    part.on('header', () => { if (part.listenerCount('data') === 0) tell() })
+  })
 }
 
 function makeBusboy (contentType: string, limits: Record<string, number>): BusboyInstance {

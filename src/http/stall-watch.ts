@@ -2,14 +2,14 @@ import type { Readable } from 'node:stream'
 
 /**
  * Watches a body that flows: `onStall` hears, once, that nothing has come for `timeout` ms. A body that is paused waits for its reader, not
- * for its client.
+ * for its client, unless `isWanted` knows better.
  * @param timeout ms; 0 for no limit
  * @returns ends the watch
  */
-export function watchStall (body: Readable, timeout: number, onStall: () => void): () => void {
+export function watchStall (body: Readable, timeout: number, onStall: () => void, isWanted = (): boolean => false): () => void {
   if (timeout === 0) return () => {}
   const timer = setTimeout(() => {
-    if (body.isPaused()) timer.refresh()
+    if (body.isPaused() && !isWanted()) timer.refresh()
     else {
       stop()
       onStall()

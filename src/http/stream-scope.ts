@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { Http2ServerRequest } from 'node:http2'
 import { Readable } from 'node:stream'
 import AjvCompiler from '@fastify/ajv-compiler'
 import SerializerSelector from '@fastify/fast-json-stringify-compiler'
@@ -53,12 +54,18 @@ export function stallTimeoutOf ({ server }: FastifyRequest): number {
 
 /** The request's body. A request without one has an empty stream. */
 export function bodyOf (request: FastifyRequest): Readable {
-  return request.body instanceof Readable ? request.body : Readable.from([])
+  return streamOf(request) ?? Readable.from([])
 }
 
 /** True when the request says that it has a body, be it an empty one of unknown length. */
 export function hasBody (request: FastifyRequest): boolean {
-  return request.body instanceof Readable && request.headers['content-length'] !== '0'
+  return streamOf(request) !== undefined && request.headers['content-length'] !== '0'
+}
+
+function streamOf ({ body, raw }: FastifyRequest): Readable | undefined {
+  if (body instanceof Readable) return body
+  // On HTTP/2 a body needs neither a length nor a type, and without both Fastify looks for none.
+  return body === undefined && raw instanceof Http2ServerRequest && !raw.stream.endAfterHeaders ? raw : undefined
 }
 
 /**

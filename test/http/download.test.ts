@@ -254,6 +254,8 @@ const names: ReadonlyArray<readonly [filename: string, header: string]> = [
   ['plain.txt', 'attachment; filename="plain.txt"'],
   ['€ rates.txt', 'attachment; filename="? rates.txt"; filename*=UTF-8\'\'%E2%82%AC%20rates.txt'],
   ['naïve "quoted" \\ file.txt', 'attachment; filename="file.txt"'],
+  ['ümläut é.mp4', 'attachment; filename="?ml?ut ?.mp4"; filename*=UTF-8\'\'%C3%BCml%C3%A4ut%20%C3%A9.mp4'],
+  ['\u{1F600}.txt', 'attachment; filename="?.txt"; filename*=UTF-8\'\'%F0%9F%98%80.txt'],
   ['say "hi".txt', 'attachment; filename="say \\"hi\\".txt"'],
   ['../../etc/passwd', 'attachment; filename="passwd"'],
   ['C:\\Users\\me\\a.txt', 'attachment; filename="a.txt"'],
@@ -303,6 +305,14 @@ t.test('only listed types are shown in the browser, and no type of a client gets
     t.strictSame([headers['content-type'], headers['content-disposition'], headers['content-security-policy']],
       [sent, `${disposition}; filename="file.bin"`, policy], String(type))
     t.equal(headers['x-content-type-options'], 'nosniff')
+  }
+  const all = await serve(t, { inline: ['text/*', 'image/*', 'application/*'] })
+  for (const type of ['text/html', 'text/xsl', 'TEXT/XSL', 'text/rdf', 'text/xml', 'application/xhtml+xml', 'image/svg+xml', 'image/svg']) {
+    const { headers } = await all.get(await all.store({ type }))
+    t.match(headers, { 'content-disposition': /^inline/, 'content-security-policy': 'sandbox' }, `${type} may run scripts`)
+  }
+  for (const type of ['text/plain', 'text/plain; charset=utf-8', 'image/png', 'application/pdf']) {
+    t.notOk('content-security-policy' in (await all.get(await all.store({ type }))).headers, type)
   }
   const fixed = await serve(t, { contentType: 'video/mp4', filename: 'video_1.mp4' })
   t.match((await fixed.get(await fixed.store({ type: 'text/html' }))).headers, {

@@ -143,3 +143,12 @@ t.test('a completed upload is a file with the ending .done', async t => {
   t.match(upload, { status: 'complete', location: new RegExp(`^chunked_uploads/\\d{4}/\\d\\d/\\d\\d/${id}\\.done$`) })
   t.equal((await server.send('PUT', '/uploads/', range('bytes 0-9/10'))).status, 200)
 })
+
+t.test('invariant 13: a checksum of many levels is a wrong one', async t => {
+  const server = await serve(t)
+  const id = await begin(server)
+  const headers = { 'content-type': 'application/json' }
+  for (const md5 of ['['.repeat(200_000) + ']'.repeat(200_000), '{"a":1}', '[[1],{}]']) {
+    t.equal((await server.send('POST', `/uploads/${id}`, { headers, body: `{"md5":${md5}}` })).status, 400)
+  }
+})

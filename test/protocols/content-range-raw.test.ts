@@ -6,6 +6,7 @@ import t from 'tap'
 import {
   MD5_OF_TEN, TEN, begin, countUploads, detail, mismatch, provesFault, raw, serve, type ContentRangeServer, type Fault
 } from '../support/content-range.js'
+import { RawHttp } from '../support/raw-http.js'
 import { field, json, type Message } from '../support/server.js'
 
 const chunk = (content: string | Uint8Array, range: string, headers: Message['headers'] = {}): Message =>
@@ -113,4 +114,30 @@ t.test('a body without a media type is a raw chunk too, as of files whose type a
   t.match(answer.json, { offset: 10 })
   t.match(await server.app.chunkedUpload.get(field(answer, 'id')), { contentType: null })
   await provesFault(t, server, fault('no type and no range', 'upload', { body: TEN }, detail('Unsupported media type "" in request.'), 415))
+})
+
+t.test('invariants 8 and 13: of a body that is longer than announced no more is waited for than comes', async t => {
+  const server = await serve(t, {}, { stallTimeout: 200 })
+  const head = { 'content-range': 'bytes 0-9/20', 'content-type': 'a/b', 'transfer-encoding': 'chunked' }
+  for (const range of ['bytes 0-9/20', 'bytes 9-0/20']) {
+    const silent = await RawHttp.connect(server.port)
+    silent.request('PUT', '/uploads/', { ...head, 'content-range': range }, 'b\r\n01234567890\r\n')
+    t.match(await silent.reply(), { status: 408 }, range)
+    silent.socket.destroy()
+
+    const cut = await RawHttp.connect(server.port)
+    const answered = once(server.app.server, 'request')
+    cut.request('PUT', '/uploads/', { ...head, 'content-range': range }, 'b\r\n01234567890\r\n')
+    await answered
+    cut.socket.end()
+    await cut.closed
+
+    const endless = await RawHttp.connect(server.port)
+    endless.request('PUT', '/uploads/', { ...head, 'content-range': range })
+    const flood = endless.send(`${(2 ** 30).toString(16)}\r\n`).flood(2 ** 30)
+    t.match(await endless.reply(), { status: 400, body: /file size/ }, 'it does not count to the end')
+    endless.socket.destroy()
+    t.ok(await flood < 2 ** 29)
+  }
+  t.equal((await server.send('OPTIONS', '/uploads/')).status, 204)
 })

@@ -1,6 +1,8 @@
 import t from 'tap'
+import { requestPath } from '../../src/http/request-path.js'
 import { contentRange } from '../../src/index.js'
 import { TEN, UNKNOWN, begin, countUploads, detail, finish, range, serve } from '../support/content-range.js'
+import { RawHttp } from '../support/raw-http.js'
 import { field } from '../support/server.js'
 
 t.test('GET on an upload gives its record in each state, never from a cache, and HEAD the same without a body', async t => {
@@ -151,4 +153,26 @@ t.test('with downloads on, the record tells where a finished file is, and it is 
   t.equal(part.text, '234')
   t.equal(part.headers['content-disposition'], 'attachment; filename="ten.txt"')
   t.equal((await server.send('POST', `/uploads/${id}/file`)).status, 405)
+})
+
+t.test('the url of a record is that of the collection, however the client wrote its target', async t => {
+  const server = await serve(t)
+  const id = await begin(server)
+  const targets = ['/uploads/#frag', 'http://elsewhere/uploads/', `/uploads/${id}#frag`, `/uploads/${id}/?a=b#c`, `http://elsewhere/uploads/${id}`]
+  for (const target of targets) {
+    const http = await RawHttp.connect(server.port)
+    const [method, headers] = target.includes(id) ? ['GET', {}] : ['PUT', { 'content-range': 'bytes 0-9/20', 'content-type': 'a/b' }]
+    http.request(method, target, { host: 'here:1', ...headers, 'content-length': method === 'GET' ? 0 : 10 }, method === 'GET' ? '' : TEN)
+    const { status, body } = await http.reply()
+    http.socket.destroy()
+    t.equal(status, 200, target)
+    const record = JSON.parse(body)
+    t.equal(record.url, `http://here:1/uploads/${record.id}`, target)
+  }
+})
+
+t.test('a target of many slashes costs no more than its length', async t => {
+  const long = (length: number): string => `/uploads/#${'/'.repeat(length)}x`
+  t.equal(requestPath({ originalUrl: long(1_000_000) } as never), '/uploads')
+  t.equal(requestPath({ originalUrl: `${'/'.repeat(1_000_000)}x${'/'.repeat(1_000_000)}` } as never).length, 1_000_001)
 })

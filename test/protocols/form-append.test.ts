@@ -555,3 +555,16 @@ t.test('invariant 13: storage trouble is 503 with Retry-After, in the spool and 
   t.equal((await bytesOf(server, id)).toString(), 'kept')
   t.equal(await stored(server), 1)
 })
+
+t.test('a Host that is none makes no address, and no fault', async t => {
+  const server = await serve(t)
+  await complete(server, field(await upload(server, [file('a', 'a.mp4')]), 'upload_id'))
+  for (const host of ['a b', '', '[', 'x:99999']) {
+    const http = await RawHttp.connect(server.port)
+    http.request('GET', '/api/videos/', { host })
+    const { status, body } = await http.reply()
+    http.socket.destroy()
+    t.equal(status, 200)
+    t.match(JSON.parse(body), [{ file: /^\/[^/]/ }], host)
+  }
+})

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream'
-import { finished } from 'node:stream/promises'
 import type { FastifyRequest } from 'fastify'
-import { FormInvalid, LengthMismatch } from '../../errors.js'
+import { BodyCut, BodyStalled, FormInvalid, LengthMismatch } from '../../errors.js'
 import { dispositionFilename } from '../../http/content-disposition.js'
 import { formKind, mediaType, partsOf, readForm } from '../../http/form.js'
 import type { FilePart } from '../../http/multipart.js'
-import { bodyOf, contentLength, hasBody } from '../../http/stream-scope.js'
+import { watchStall } from '../../http/stall-watch.js'
+import { bodyOf, contentLength, hasBody, stallTimeoutOf } from '../../http/stream-scope.js'
 import { noChunk, unsupportedMediaType } from './wording.js'
 
 /** The bytes of a request, and what the client says of their file. */
@@ -18,6 +18,8 @@ export interface Chunk {
   readonly fields: ReadonlyMap<string, string>
   /** Bytes, where the request tells them beforehand. */
   readonly length: number | undefined
+  /** ms without a byte after which the client counts as gone; 0 for never. */
+  readonly stallTimeout: number
   /** The bytes are a form's: clients send a chunk again as a whole. Of a raw body what has arrived may be kept. */
   readonly atomic: boolean
   /** Reads the rest of the form. */
@@ -57,6 +59,7 @@ function rawChunk (request: FastifyRequest): Chunk {
     filename: dispositionFilename(request.headers['content-disposition']) ?? '',
     fields: new Map(),
     length: contentLength(request),
+    stallTimeout: stallTimeoutOf(request),
     atomic: false,
     finish: async () => {}
   }
@@ -83,6 +86,7 @@ async function withFilePart<T> (request: FastifyRequest, fieldNames: readonly st
       filename: file.filename,
       fields,
       length: undefined,
+      stallTimeout: stallTimeoutOf(request),
       atomic: true,
       finish: async () => {
         for (let more = await nextFile(); more !== undefined; more = await nextFile()) more.body.resume()
@@ -93,11 +97,14 @@ async function withFilePart<T> (request: FastifyRequest, fieldNames: readonly st
   }
 }
 
+/** Bytes that are read of a chunk beyond its announced end, only to say how long it is. */
+const EXCESS_BYTES = 16 * 1024 * 1024
+
 /**
- * Stores a chunk. Of one that is longer or shorter than announced the rest is read too, only to say how long it is.
- * @throws {LengthMismatch} with the real length {@link BodyCut}, and what `store` throws
+ * Stores a chunk. Of one that is longer or shorter than announced the rest is read too, within limits.
+ * @throws {LengthMismatch} with the real length {@link BodyCut} {@link BodyStalled}, and what `store` throws
  */
-export async function tellingLength<T> ({ body, length }: Chunk, store: () => Promise<T>): Promise<T> {
+export async function tellingLength<T> ({ body, length, stallTimeout }: Chunk, store: () => Promise<T>): Promise<T> {
   let bytes = 0
   // Listening alone would let it flow before the reader is there.
   body.pause()
@@ -106,10 +113,24 @@ export async function tellingLength<T> ({ body, length }: Chunk, store: () => Pr
     return await store()
   } catch (error) {
     if (!(error instanceof LengthMismatch)) throw error
-    if (length === undefined && !body.readableEnded) {
-      body.resume()
-      await finished(body, { writable: false })
-    }
+    if (length === undefined && !body.readableEnded) await readExcess(body, stallTimeout)
     throw new LengthMismatch(length ?? bytes, error.expected)
   }
+}
+
+async function readExcess (body: Readable, stallTimeout: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    let left = EXCESS_BYTES
+    const onCut = (cause?: unknown): void => { reject(new BodyCut({ cause })) }
+    const onData = (data: Uint8Array): void => {
+      left -= data.length
+      if (left >= 0) return
+      body.off('data', onData).pause()
+      resolve()
+    }
+    body.on('data', onData).on('end', resolve).on('error', onCut).on('aborted', onCut).on('close', onCut)
+    watchStall(body, stallTimeout, () => { reject(new BodyStalled(stallTimeout)) })
+    if (body.destroyed && !body.readableEnded) onCut()
+    else body.resume()
+  })
 }

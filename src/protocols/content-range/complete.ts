@@ -56,6 +56,7 @@ function checksumOf (field: unknown, { checksum, dialect }: ContentRangeSettings
 /** A field as text: of one that is given twice the last counts, and what is no text stays something that equals no checksum. */
 export function textOf (field: unknown): string {
   const value: unknown = Array.isArray(field) ? field.at(-1) : field
-  if (typeof value === 'string') return value
-  return value === undefined || value === null ? '' : JSON.stringify(value)
+  if (value === undefined || value === null) return ''
+  // Written out, it could be deeper than any stack.
+  return typeof value === 'object' ? '{}' : String(value)
 }

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { UploadNotFound } from '../../errors.js'
+import { requestPath } from '../../http/request-path.js'
 import { type JsonObject, type Upload, offsetOf } from '../../upload.js'
 import type { ContentRangeSettings } from './options.js'
 
@@ -40,7 +41,7 @@ export function wireRecord (upload: Upload, request: FastifyRequest, settings: C
 
 /** The collection's address as the client wrote it, and the id behind it. */
 function urlOf (id: string, request: FastifyRequest): string {
-  const path = (request.originalUrl.split('?', 1)[0] ?? '').replace(/\/+$/, '')
+  const path = requestPath(request)
   const collection = idParam(request) !== undefined ? path.slice(0, path.lastIndexOf('/')) : path
   return `${request.protocol}://${request.host}${collection}/${id}`
 }

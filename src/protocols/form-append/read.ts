@@ -18,7 +18,9 @@ export function listVideos (mount: Mount): RouteHandlerMethod {
     finished.sort((a, b) => b.completedAt - a.completedAt || (b.serial ?? 0) - (a.serial ?? 0))
     const origin = `${request.protocol}://${request.host}`
     return reply.header('cache-control', 'no-store').send(finished.map(upload => {
-      return { ...recordOf(mount, upload), file: new URL(mount.fileUrl(upload), origin).href }
+      const file = mount.fileUrl(upload)
+      // A Host that is none, or none at all (HTTP/1.0), makes no address.
+      return { ...recordOf(mount, upload), file: URL.canParse(file, origin) ? new URL(file, origin).href : file }
     }))
   }
 }

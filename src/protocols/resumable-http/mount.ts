@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { UserRequired } from '../../errors.js'
+import { withoutEndSlashes } from '../../http/request-path.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller, Uploads } from '../contract.js'
 import { completenessField } from './fields.js'
@@ -54,7 +55,7 @@ export class ResumableMount {
   locationOf (request: FastifyRequest, id: string): string {
     const { baseUrl, relativeLocation } = this.settings
     if (baseUrl !== undefined) {
-      const path = `${baseUrl.pathname.replace(/\/+$/, '')}/${id}`
+      const path = `${withoutEndSlashes(baseUrl.pathname)}/${id}`
       return relativeLocation ? path : `${baseUrl.origin}${path}`
     }
     const path = `${pathOf(this.#prefix, request)}/${id}`

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { requestPath, withoutEndSlashes } from '../../http/request-path.js'
 import type { TusSettings } from './options.js'
 import { Refusal } from './refusal.js'
 
@@ -14,11 +15,11 @@ interface Mount {
 /** The mount as a request to it sees it, which must be one to the mount's own URL. */
 function mountOf (request: FastifyRequest, { baseUrl }: TusSettings): Mount {
   if (baseUrl !== undefined) {
-    return { host: baseUrl.host, scheme: baseUrl.protocol.slice(0, -1), path: baseUrl.pathname.replace(/\/+$/, '') }
+    return { host: baseUrl.host, scheme: baseUrl.protocol.slice(0, -1), path: withoutEndSlashes(baseUrl.pathname) }
   }
   const host = typeof request.host === 'string' && /^[\w.:[\]-]+$/.test(request.host) ? request.host : undefined
-  // The path alone: of an absolute request target the host is not ours to repeat, and two slashes at the start would name a host.
-  const path = request.originalUrl.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/, '').replace(/\/+$/, '').replace(/^\/+/, '')
+  // Two slashes at the start would name a host.
+  const path = requestPath(request).replace(/^\/+/, '')
   return { host, scheme: request.protocol, path: path === '' ? '' : `/${path}` }
 }
 
