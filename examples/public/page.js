@@ -48,15 +48,22 @@ function protocolOf (name) {
 
 /** Files from a drop or a picker: new ones start, those that were interrupted go on. */
 function add (files) {
+  const protocol = protocolOf(byId('protocol').value)
+  const refused = []
   for (const { file, handle } of files) {
     let upload = uploads.get(fingerprint(file))
     if (upload === undefined) {
-      upload = new Upload(file, { protocol: protocolOf(byId('protocol').value), store, slots })
+      if (file.size === 0 && protocol.client.refusesEmpty) {
+        refused.push(file.name)
+        continue
+      }
+      upload = new Upload(file, { protocol, store, slots })
       list(upload)
     }
     if (upload.file === null) upload.attach(file, handle)
     upload.start()
   }
+  if (refused.length > 0) notice(`${protocol.title} takes no empty files: ${refused.join(', ')}. Other protocols do, tus for one.`)
 }
 
 /** The resume button of an upload whose file this page does not hold any more. */

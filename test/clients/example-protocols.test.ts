@@ -2,7 +2,7 @@ import t from 'tap'
 import { dropFiles, startBrowser, throttleUploads } from '../support/browser.js'
 import { ExampleServer, download, fileRow, progressBeyond, uploadRow } from '../support/example.js'
 
-t.setTimeout(90_000) // a browser, three starts of a server, and some 60 MB on two busy cores
+t.setTimeout(120_000) // a browser, three starts of a server, and some 60 MB on two busy cores
 
 const MB = 1_000_000
 
@@ -37,6 +37,37 @@ if (browser !== undefined) {
       await row.getByRole('button', { name: 'Resume:' }).click()
       await fileRow(page, name).waitFor()
       t.same(await download(page, name), { name, sha256 })
+    })
+  }
+
+  for (const protocol of ['tus', 'resumableHttp', 'chunkTasks', 'formAppend']) {
+    t.test(`an empty file is uploaded by ${protocol}`, async t => {
+      const page = await server.openPage(t, browser, `#${protocol}`)
+      const name = `empty-${protocol}.txt`
+      const { path, sha256 } = await server.randomFile(name, 0)
+      await page.getByLabel('Files to upload').setInputFiles(path)
+      await fileRow(page, name).getByText('0 B', { exact: true }).waitFor()
+      t.same(await download(page, name), { name, sha256 })
+    })
+  }
+
+  for (const [protocol, title] of [['contentRange', 'Content-Range'], ['rawAppend', 'Raw append']] as const) {
+    t.test(`an empty file, which ${protocol} does not take, is refused at once, and the files beside it are sent`, async t => {
+      const page = await server.openPage(t, browser, `#${protocol}`)
+      const complaints: string[] = []
+      page.on('console', message => { complaints.push(message.text()) })
+      const paths = []
+      for (const [name, size] of [['empty.mp4', 0], ['beside.mp4', 1000], ['empty too.mp4', 0]] as const) {
+        paths.push((await server.randomFile(name, size)).path)
+      }
+      await page.getByLabel('Files to upload').setInputFiles(paths)
+      await page.getByRole('alert').getByText(`${title} takes no empty files: empty.mp4, empty too.mp4.`).waitFor()
+      await page.getByRole('status').getByText('beside.mp4 is uploaded.').waitFor()
+      t.equal(await uploadRow(page, 'empty').count(), 0)
+      await page.reload()
+      await fileRow(page, 'tus.bin').waitFor()
+      t.equal(await page.locator('.upload').count(), 0, 'there is nothing to resume')
+      t.same(complaints, [])
     })
   }
 

@@ -4,10 +4,11 @@ import { Refused, request } from '../request.js'
 /**
  * The plugin's default protocol: PUT with Content-Range for each chunk, POST with the file's MD5 at the end.
  * Every protocol of the page has these methods. `checksum` says when the file's MD5 is wanted: by the
- * first request or the last one; without it there is nothing to compare.
+ * first request or the last one; without it there is nothing to compare. `refusesEmpty`: its server takes no file without a byte.
  */
 export class ContentRange {
   checksum = 'last'
+  refusesEmpty = true
   #base
 
   /** `base`: where the plugin is mounted, with a final slash. */
@@ -17,7 +18,6 @@ export class ContentRange {
 
   /** Starts an upload with the bytes from 0 to `end`. */
   async create (file, end, options) {
-    if (file.size === 0) throw new Refused(400, { detail: 'This file is empty: there is nothing to send.' })
     const { id, offset } = await this.#put(this.#base, file, 0, end, {
       ...options,
       headers: { 'Content-Disposition': `attachment; filename*=UTF-8''${encodeExtended(file.name)}` }

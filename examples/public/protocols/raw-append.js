@@ -5,6 +5,8 @@ import { Refused, request } from '../request.js'
  * try asks first how long the video is.
  */
 export class RawAppend {
+  /** A video without a byte is there for appending alone: it can be neither seen nor downloaded. */
+  refusesEmpty = true
   #base
 
   constructor (base = '/') {
