@@ -133,6 +133,17 @@ async function pageTests (browser: Browser): Promise<void> {
     t.match(await page.title(), 'Upload')
   })
 
+  t.test('on a telephone everything begins at the same edge, and nothing is wider than the screen', async t => {
+    for (const path of ['', 'uppy.html']) {
+      const page = await server.openPage(t, browser, path)
+      await page.setViewportSize({ width: 360, height: 740 })
+      const edge = async (part: string): Promise<number | undefined> => (await page.locator(part).boundingBox())?.x
+      t.equal(await edge('nav a >> nth=0'), await edge('main'), path)
+      t.equal(await edge('header img'), await edge('main'), path)
+      t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360, path)
+    }
+  })
+
   t.test('a deleted file is gone', async t => {
     const page = await server.openPage(t, browser)
     const { path } = await server.randomFile('short-lived.txt', 5000)
