@@ -1,4 +1,4 @@
-import { formatDate, formatSize } from './format.js'
+import { formatDate, formatName, formatSize } from './format.js'
 import { protocols } from './protocols.js'
 import { request } from './request.js'
 
@@ -25,24 +25,25 @@ export class FinishedFiles {
   #row ({ id, protocol, filename, size, time, checksum, href }) {
     const row = this.#template.content.firstElementChild.cloneNode(true)
     const part = selector => row.querySelector(selector)
-    part('.name').textContent = filename
+    const name = formatName(filename)
+    part('.name').textContent = name
     part('.size').textContent = formatSize(size)
     part('time').textContent = formatDate(time)
     part('time').dateTime = new Date(time).toISOString()
-    part('.protocol').textContent = protocols.find(({ name }) => name === protocol)?.title ?? protocol
+    part('.protocol').textContent = protocols.find(known => known.name === protocol)?.title ?? protocol
     if (checksum) part('.checksum').textContent = `${checksum.algorithm} ${checksum.value}`
     else part('.checksum').remove()
     part('.download').href = href
-    part('.download').setAttribute('aria-label', `Download ${filename}`)
-    part('.delete').setAttribute('aria-label', `Delete ${filename}`)
-    part('.delete').addEventListener('click', () => this.#delete(id, filename))
+    part('.download').setAttribute('aria-label', `Download ${name}`)
+    part('.delete').setAttribute('aria-label', `Delete ${name}`)
+    part('.delete').addEventListener('click', () => this.#delete(id, name))
     if (this.#known !== null && !this.#known.has(id)) row.classList.add('new')
     return row
   }
 
-  async #delete (id, filename) {
+  async #delete (id, name) {
     const dialog = document.getElementById('confirm')
-    document.getElementById('confirm-name').textContent = filename
+    document.getElementById('confirm-name').textContent = name
     dialog.returnValue = 'no'
     dialog.showModal()
     await new Promise(resolve => dialog.addEventListener('close', resolve, { once: true }))

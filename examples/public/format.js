@@ -27,6 +27,11 @@ export function formatDate (time) {
   return dates.format(time)
 }
 
+/** A file's name to look at, without the characters that turn the direction of writing: behind one, "gnp.exe" reads "exe.png". */
+export function formatName (name) {
+  return name.replace(/\p{Bidi_Control}/gu, '')
+}
+
 /** RFC 5987, section 3.2.1: percent-encoded UTF-8, and `encodeURIComponent` leaves four characters too many. */
 export function encodeExtended (text) {
   const whole = text.replace(/\p{Surrogate}/gu, '\ufffd')

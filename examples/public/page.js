@@ -1,5 +1,6 @@
 import { chosenFiles, droppedFiles, reopen } from './file-access.js'
 import { FinishedFiles } from './finished-files.js'
+import { formatName } from './format.js'
 import { protocols } from './protocols.js'
 import { Slots } from './slots.js'
 import { fingerprint, Store } from './store.js'
@@ -54,7 +55,7 @@ function add (files) {
     let upload = uploads.get(fingerprint(file))
     if (upload === undefined) {
       if (file.size === 0 && protocol.client.refusesEmpty) {
-        refused.push(file.name)
+        refused.push(formatName(file.name))
         continue
       }
       upload = new Upload(file, { protocol, store, slots })

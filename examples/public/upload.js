@@ -1,4 +1,5 @@
 import { Checksum, Unreadable } from './checksum.js'
+import { formatName } from './format.js'
 import { Refused } from './request.js'
 import { backoff, disagrees, nap, passes } from './retry.js'
 import { fingerprint } from './store.js'
@@ -51,7 +52,8 @@ export class Upload extends EventTarget {
   }
 
   get key () { return this.#entry.key }
-  get name () { return this.#entry.name }
+  /** To look at; the server gets the file's own. */
+  get name () { return formatName(this.#entry.name) }
   get size () { return this.#entry.size }
   /** FileSystemFileHandle; null where the browser has none. */
   get handle () { return this.#entry.handle }

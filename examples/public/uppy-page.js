@@ -1,5 +1,5 @@
 import { Dashboard, Tus, Uppy } from '/uppy/uppy.min.mjs'
-import { formatSize } from './format.js'
+import { formatName, formatSize } from './format.js'
 
 const byId = id => document.getElementById(id)
 
@@ -17,10 +17,11 @@ const uppy = new Uppy()
 
 uppy.on('upload-success', ({ name, size }, { uploadURL }) => {
   const row = byId('file-template').content.firstElementChild.cloneNode(true)
-  row.querySelector('.name').textContent = name
+  const shown = formatName(name)
+  row.querySelector('.name').textContent = shown
   row.querySelector('.size').textContent = formatSize(size)
   row.querySelector('.download').href = uploadURL
-  row.querySelector('.download').setAttribute('aria-label', `Download ${name}`)
+  row.querySelector('.download').setAttribute('aria-label', `Download ${shown}`)
   byId('done').prepend(row)
   byId('done-empty').hidden = true
 })

@@ -133,6 +133,25 @@ async function pageTests (browser: Browser): Promise<void> {
     t.match(await page.title(), 'Upload')
   })
 
+  t.test('characters that turn the direction of writing hide no ending of a file name', async t => {
+    const page = await server.openPage(t, browser)
+    const { path } = await server.randomFile('bidi-\u202e\u2066gnp.exe', 4 * MB)
+    const unthrottle = await throttleUploads(page, SLOW)
+    await page.getByLabel('Files to upload').setInputFiles(path)
+    const shown = 'bidi-gnp.exe'
+    t.equal(await page.locator('.upload .name').textContent(), shown)
+    await page.getByRole('button', { name: `Cancel ${shown}` }).waitFor()
+    await unthrottle()
+    await page.getByRole('status').getByText(`${shown} is uploaded.`).waitFor()
+    t.equal(await fileRow(page, 'bidi-').locator('.name').textContent(), shown)
+    await page.getByRole('link', { name: `Download ${shown}` }).waitFor()
+    await page.getByRole('button', { name: `Delete ${shown}` }).click()
+    t.equal(await page.getByRole('dialog').locator('.name').textContent(), shown)
+    await page.getByRole('button', { name: 'Keep it' }).click()
+    const files: unknown = await (await fetch(new URL('files', server.url))).json()
+    t.match(files, [{ filename: 'bidi-\u202e\u2066gnp.exe' }], 'the server keeps the name as it is')
+  })
+
   t.test('on a telephone everything begins at the same edge, and nothing is wider than the screen', async t => {
     for (const path of ['', 'uppy.html']) {
       const page = await server.openPage(t, browser, path)

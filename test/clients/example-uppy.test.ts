@@ -44,6 +44,16 @@ if (browser !== undefined) {
     t.match((await page.locator('.file .size').allTextContents()).sort(), ['3 B', /^\d+ B$/])
   })
 
+  t.test('characters that turn the direction of writing hide no ending of an uploaded name', async t => {
+    const page = await server.openPage(t, browser, 'uppy.html')
+    await page.locator('#uppy input[type=file]').first().setInputFiles([
+      { name: 'bidi-\u202egnp.exe', mimeType: 'text/plain', buffer: Buffer.from('two') }
+    ])
+    await page.getByRole('button', { name: 'Upload 1 file' }).click()
+    await page.getByRole('link', { name: 'Download bidi-gnp.exe' }).waitFor()
+    t.equal(await page.locator('.file .name').textContent(), 'bidi-gnp.exe')
+  })
+
   t.test('only this page may have styles and pictures of its own making', async t => {
     const policy = async (path: string): Promise<string> => {
       const { headers } = await fetch(new URL(path, server.url))
