@@ -7,15 +7,25 @@ export class FinishedFiles {
   #list
   #template
   #known = null
+  #tell
+  #complain
 
-  constructor (list, template) {
+  /** `tell` is called with what was done, `complain` with what went wrong; with nothing when that is over. */
+  constructor (list, template, { tell, complain }) {
     this.#list = list
     this.#template = template
+    this.#tell = tell
+    this.#complain = complain
   }
 
   /** Asks the server and shows the list again. Files that have just come are marked. */
   async refresh () {
-    const files = await request('GET', '/files')
+    let files
+    try {
+      files = await request('GET', '/files')
+    } catch (error) {
+      return this.#complain(error.message)
+    }
     this.#list.replaceChildren(...files.map(file => this.#row(file)))
     document.getElementById('files-empty').hidden = files.length > 0
     document.getElementById('files-count').textContent = files.length > 0 ? `(${files.length})` : ''
@@ -48,11 +58,14 @@ export class FinishedFiles {
     dialog.showModal()
     await new Promise(resolve => dialog.addEventListener('close', resolve, { once: true }))
     if (dialog.returnValue !== 'yes') return
+    this.#complain('')
     try {
       await request('DELETE', `/files/${encodeURIComponent(id)}`)
-    } finally {
-      await this.refresh()
-      document.getElementById('files-title').focus()
+      this.#tell(`${name} is deleted.`)
+    } catch (error) {
+      this.#complain(`${name} could not be deleted: ${error.message}`)
     }
+    await this.refresh()
+    document.getElementById('files-title').focus()
   }
 }

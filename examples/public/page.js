@@ -12,13 +12,18 @@ const AT_ONCE = 3
 const byId = id => document.getElementById(id)
 const store = new Store()
 const slots = new Slots(AT_ONCE)
-const finished = new FinishedFiles(byId('files'), byId('file-template'))
+const finished = new FinishedFiles(byId('files'), byId('file-template'), { tell: news, complain: notice })
 /** By fingerprint, in the order of the list. */
 const uploads = new Map()
 
 function notice (text) {
   byId('notice').textContent = text
   byId('notice').hidden = text === ''
+}
+
+/** Read out by screen readers, and not shown: eyes see it happen. */
+function news (text) {
+  byId('news').textContent = text
 }
 
 function list (upload) {
@@ -37,8 +42,8 @@ function list (upload) {
     if (row.element.contains(document.activeElement)) byId('choose').focus()
     row.element.remove()
     byId('uploads-section').hidden = uploads.size === 0
-    byId('news').textContent = upload.state === 'done' ? `${upload.name} is uploaded.` : `${upload.name} is cancelled.`
-    if (upload.state === 'done') showFinished()
+    news(upload.state === 'done' ? `${upload.name} is uploaded.` : `${upload.name} is cancelled.`)
+    if (upload.state === 'done') finished.refresh()
   })
 }
 
@@ -85,14 +90,6 @@ async function choose ({ multiple, expected }) {
       notice(`That is not the ${expected.name} that was begun: size or date differ. It is sent as a new file.`)
     }
     add(files)
-  } catch (error) {
-    notice(error.message)
-  }
-}
-
-async function showFinished () {
-  try {
-    await finished.refresh()
   } catch (error) {
     notice(error.message)
   }
@@ -154,4 +151,4 @@ document.addEventListener('drop', async event => {
   add(await files)
 })
 
-await Promise.all([showFinished(), showInterrupted()])
+await Promise.all([finished.refresh(), showInterrupted()])

@@ -163,13 +163,21 @@ async function pageTests (browser: Browser): Promise<void> {
     }
   })
 
-  t.test('a deleted file is gone', async t => {
+  t.test('a deleted file is gone, and said to be; one that cannot be deleted stays, with the reason', async t => {
     const page = await server.openPage(t, browser)
     const { path } = await server.randomFile('short-lived.txt', 5000)
     await page.getByLabel('Files to upload').setInputFiles(path)
-    await fileRow(page, 'short-lived.txt').getByRole('button', { name: 'Delete' }).click()
-    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+    const remove = async (): Promise<void> => {
+      await fileRow(page, 'short-lived.txt').getByRole('button', { name: 'Delete' }).click()
+      await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+    }
+    await page.route('**/files/*', async route => { await route.fulfill({ status: 503, json: { message: 'busy' } }) }, { times: 1 })
+    await remove()
+    await page.getByRole('alert').getByText('short-lived.txt could not be deleted: busy').waitFor()
+    await remove()
+    await page.getByRole('status').getByText('short-lived.txt is deleted.').waitFor()
     await fileRow(page, 'short-lived.txt').waitFor({ state: 'detached' })
+    t.notOk(await page.locator('#notice').isVisible())
     await page.reload()
     await fileRow(page, 'film.mp4').waitFor()
     t.equal(await fileRow(page, 'short-lived.txt').count(), 0)
