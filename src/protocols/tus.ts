@@ -14,7 +14,7 @@ import { TusMount } from './tus/mount.js'
 import { settingsOf, type TusOptions } from './tus/options.js'
 import { patch } from './tus/patch.js'
 import { Refusal, wordErrors } from './tus/refusal.js'
-import { schemas } from './tus/schemas.js'
+import { schemasOf } from './tus/schemas.js'
 import { isPartial } from './tus/state.js'
 import { terminate } from './tus/terminate.js'
 
@@ -36,6 +36,7 @@ export function tus (options: TusOptions = {}): Protocol {
       const mount = new TusMount(uploads, settings)
       const { extensions } = settings
       const words = wordErrors(settings.errorFormat)
+      const schemas = schemasOf(settings)
       continueWhenRead(scope)
       announceTus(scope, mount)
 

@@ -6,6 +6,8 @@ import t from 'tap'
 import { z } from 'zod'
 import { chunkedUpload } from '../../src/plugin.js'
 import { contentRange } from '../../src/protocols/content-range.js'
+import { resumableHttp } from '../../src/protocols/resumable-http.js'
+import { tus } from '../../src/protocols/tus.js'
 import { faults, hostOf, inMemory } from '../support/host.js'
 import { tiny } from '../support/tiny-protocol.js'
 
@@ -103,6 +105,82 @@ t.test('the OpenAPI document of the host', async t => {
       for (const operation of Object.values(methods)) t.ok(Object.keys(operation.responses ?? {}).length > 0)
     }
   })
+})
+
+for (const openapi of ['3.0.3', '3.1.0']) {
+  t.test(`OpenAPI ${openapi} shows the headers of tus and resumableHttp, and calls no body required that may be missing`, async t => {
+    const { app } = await hostOf(t, async app => {
+      await app.register(swagger, { openapi: { openapi, info: { title: 'host', version: '1' } } })
+      const few = tus({ name: 'few', prefix: '/few', disable: ['creation-defer-length', 'checksum', 'concatenation'] })
+      await app.register(chunkedUpload, inMemory({ protocols: [tus({ prefix: '/tus' }), few, resumableHttp({ prefix: '/rfc' })] }))
+    })
+    await app.ready()
+    const paths = pathsOf(app.swagger())
+    const operation = (path: string, method: string): Operation => paths[path]?.[method] ?? {}
+    const headers = ({ parameters = [] }: Operation): Record<string, boolean> => Object.fromEntries(parameters.flatMap(parameter => {
+      const { in: where, name, required } = Object(parameter)
+      return where === 'header' ? [[String(name), required === true]] : []
+    }))
+    const version = { 'Tus-Resumable': true }
+    const interop = { 'Upload-Draft-Interop-Version': false }
+    const representation = {
+      'Upload-Complete': false, 'Upload-Length': false, 'Content-Digest': false, 'Repr-Digest': false, 'Want-Repr-Digest': false, ...interop
+    }
+    const cases: ReadonlyArray<readonly [method: string, path: string, headers: Record<string, boolean>]> = [
+      ['post', '/u/tus/', {
+        ...version,
+        'Upload-Length': false,
+        'Upload-Defer-Length': false,
+        'Upload-Metadata': false,
+        'Upload-Concat': false,
+        'Upload-Checksum': false
+      }],
+      ['post', '/u/few/', { ...version, 'Upload-Length': false, 'Upload-Metadata': false }],
+      ['head', '/u/tus/{id}', version],
+      ['patch', '/u/tus/{id}', { ...version, 'Upload-Offset': true, 'Upload-Length': false, 'Upload-Checksum': false }],
+      ['patch', '/u/few/{id}', { ...version, 'Upload-Offset': true }],
+      ['delete', '/u/tus/{id}', version],
+      ['options', '/u/tus/', {}],
+      ['post', '/u/rfc/', { ...representation, 'Content-Disposition': false }],
+      ['patch', '/u/rfc/{id}', { 'Upload-Offset': true, ...representation }],
+      ['head', '/u/rfc/{id}', interop],
+      ['delete', '/u/rfc/{id}', interop],
+      ['options', '/u/rfc/', interop]
+    ]
+    for (const [method, path, expected] of cases) t.same(headers(operation(path, method)), expected, `${method} ${path}`)
+    for (const path of ['/u/tus/', '/u/few/', '/u/rfc/']) t.equal(operation(path, 'post').requestBody, undefined, path)
+    t.match(operation('/u/tus/{id}', 'patch').requestBody, { content: { 'application/offset+octet-stream': {} } })
+    t.match(operation('/u/rfc/{id}', 'patch').requestBody, { content: { 'application/partial-upload': {} } })
+  })
+}
+
+t.test('headers that no schema would let pass are refused in the words of the protocol, ignored as ever, or kept as they are', async t => {
+  const { app } = await hostOf(t, async app => {
+    await app.register(chunkedUpload, inMemory({ protocols: [tus({ prefix: '/tus' }), resumableHttp({ prefix: '/rfc' })] }))
+  })
+  const version = { 'tus-resumable': '1.0.0' }
+  const tusCases: ReadonlyArray<readonly [headers: Record<string, string>, statusCode: number, words: RegExp]> = [
+    [{ 'upload-length': '3' }, 412, /^VERSION: /],
+    [{ ...version, 'upload-length': 'x' }, 400, /^HEADER: Upload-Length/],
+    [{ ...version, 'upload-length': '-1' }, 400, /^HEADER: Upload-Length/],
+    [{ ...version, 'upload-length': '' }, 400, /^HEADER: Upload-Length/],
+    [{ ...version, 'upload-defer-length': '2' }, 400, /^HEADER: Upload-Defer-Length/],
+    [{ ...version }, 400, /^HEADER: Upload-Length/],
+    [{ ...version, 'upload-length': '007', 'upload-metadata': 'a NQ==', 'x-other': '1' }, 201, /^$/]
+  ]
+  for (const [headers, statusCode, words] of tusCases) {
+    const answer = await app.inject({ method: 'POST', url: '/u/tus/', headers })
+    t.equal(answer.statusCode, statusCode, JSON.stringify(headers))
+    t.match(answer.body, words, JSON.stringify(headers))
+  }
+  for (const [headers, statusCode] of [
+    [{ 'upload-complete': '?0', 'upload-length': 'x', 'upload-draft-interop-version': '99' }, 201],
+    [{ 'upload-complete': '?0', 'upload-length': '-1' }, 400],
+    [{ 'upload-complete': 'true' }, 400]
+  ] as const) {
+    const answer = await app.inject({ method: 'POST', url: '/u/rfc/', headers })
+    t.equal(answer.statusCode, statusCode, JSON.stringify(headers))
+  }
 })
 
 interface Operation {
