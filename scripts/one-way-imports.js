@@ -12,22 +12,23 @@ import { fileURLToPath } from 'node:url'
 const allowed = {
   upload: [],
   errors: ['upload'],
-  contract: ['upload', 'errors'],
+  'option-rules': ['upload', 'errors'],
+  contract: ['option-rules', 'upload', 'errors'],
 
-  storage: ['contract', 'upload', 'errors'],
-  metadata: ['contract', 'upload', 'errors'],
-  locks: ['contract', 'upload', 'errors'],
+  storage: ['contract', 'option-rules', 'upload', 'errors'],
+  metadata: ['contract', 'option-rules', 'upload', 'errors'],
+  locks: ['contract', 'option-rules', 'upload', 'errors'],
 
-  engine: ['contract', 'upload', 'errors'],
-  http: ['upload', 'errors', 'type engine'],
-  protocols: ['engine', 'http', 'upload', 'errors'],
+  engine: ['contract', 'option-rules', 'upload', 'errors'],
+  http: ['option-rules', 'upload', 'errors', 'type engine'],
+  protocols: ['engine', 'http', 'option-rules', 'upload', 'errors'],
 
-  'host-uploads': ['engine', 'upload', 'errors'],
-  options: ['protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors'],
+  'host-uploads': ['engine', 'option-rules', 'upload', 'errors'],
+  options: ['protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
   sweeper: [],
-  plugin: ['options', 'host-uploads', 'sweeper', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors'],
-  testing: ['contract', 'upload', 'errors'],
-  index: ['plugin', 'host-uploads', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors']
+  plugin: ['options', 'host-uploads', 'sweeper', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
+  testing: ['contract', 'option-rules', 'upload', 'errors'],
+  index: ['plugin', 'host-uploads', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors']
 }
 
 const source = fileURLToPath(new URL('../src', import.meta.url))

@@ -1,9 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { checksumAlgorithms, isChecksumAlgorithm } from './engine/checksum.js'
+import { checksumAlgorithms } from './engine/checksum.js'
 import type { CompletionReply, UploadDraft } from './engine/caller.js'
 import { InvalidOption } from './errors.js'
 import type { Locks } from './locks/contract.js'
 import type { Metadata } from './metadata/contract.js'
+import {
+  type Duration, LONGEST_DELAY, type Rule, type Rules, adapter, boolean, checkByRules, checksumOf, duration, either, ending, func,
+  isFunction, isObject, isText, lifetime, mediaTypes, mountRules, names, oneOf, optionsOf, or, storage, text, whole
+} from './option-rules.js'
 import type { HostRouteOptions, Protocol, RouteName } from './protocols/contract.js'
 import type { DiskStorageOptions } from './storage/disk.js'
 import type { Storage } from './storage/contract.js'
@@ -11,8 +15,7 @@ import type { CompleteUpload, Upload, UserId } from './upload.js'
 
 type MaybePromise<T> = T | Promise<T>
 
-/** Milliseconds, or a number with a unit: `'90s'`, `'15m'`, `'12h'`, `'1d'`, `'1w'`. */
-export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd' | 'w'}`
+export { type Duration, milliseconds } from './option-rules.js'
 
 /** What a hook can use beside the upload. */
 export interface HookContext {
@@ -119,57 +122,6 @@ export interface ChunkedUploadOptions {
   readonly routeOptions?: HostRouteOptions | ((route: RouteName) => HostRouteOptions | undefined) | undefined
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
-
-/** The longest delay that a timer takes, about 24 days: beyond it setTimeout would fire at once. */
-const LONGEST_DELAY = 2 ** 31 - 1
-/** Far enough to be no limit, near enough to be a date. */
-const LONGEST_LIFE = 1000 * 365 * 86_400_000
-
-/** Whole ms of a duration, NaN of anything else. */
-function toMilliseconds (value: unknown): number {
-  if (typeof value === 'number') return Math.round(value)
-  const [, digits, unit = ''] = typeof value === 'string' ? /^(\d+(?:\.\d+)?)(ms|s|m|h|d|w)$/.exec(value) ?? [] : []
-  return Math.round(Number(digits) * (UNITS[unit] ?? NaN))
-}
-
-/** The duration in ms. @throws {InvalidOption} */
-export function milliseconds (option: string, value: Duration): number {
-  const ms = toMilliseconds(value)
-  if (!Number.isSafeInteger(ms) || ms < 0) throw new InvalidOption(option, DURATION)
-  return ms
-}
-
-const DURATION = "must be milliseconds, or a number with a unit such as '90s', '12h', '1d'"
-
-interface Rule {
-  readonly holds: (value: unknown) => boolean
-  /** What the option must be, as the message says it. */
-  readonly text: string
-}
-
-const boolean: Rule = { holds: value => typeof value === 'boolean', text: 'must be true or false' }
-const func: Rule = { holds: isFunction, text: 'must be a function' }
-const text: Rule = { holds: isText, text: 'must be a string that is not empty' }
-const ending: Rule = {
-  holds: value => isText(value) && !/[/\\\0]/.test(value) && value !== '.location',
-  text: "must be the ending of a file, such as '.part'; '.location' is taken"
-}
-const duration = (least: number, most: number, besides: string): Rule => ({
-  holds: value => toMilliseconds(value) >= least && toMilliseconds(value) <= most,
-  text: `${DURATION}, ${least > 0 ? 'more than 0' : '0 or more'}, at most ${Math.floor(most / 86_400_000)} days${besides}`
-})
-const or = (value: unknown, rule: Rule): Rule => ({ ...rule, holds: given => given === value || rule.holds(given) })
-const oneOf = (...values: readonly string[]): Rule => ({
-  holds: value => typeof value === 'string' && values.includes(value),
-  text: `must be ${values.map(value => `'${value}'`).join(' or ')}`
-})
-const adapter = (...methods: readonly string[]): Rule => ({
-  holds: value => isObject(value) && methods.every(method => isFunction(value[method])),
-  text: `must be an object with ${methods.join(', ')}`
-})
-const storage = adapter('create', 'write', 'finish', 'read', 'remove')
-
 /** What a route of the plugin decides itself. */
 const OWN_ROUTE_OPTIONS: readonly string[] = [
   'method', 'url', 'path', 'handler', 'errorHandler', 'validatorCompiler', 'serializerCompiler', 'attachValidation', 'exposeHeadRoute',
@@ -177,7 +129,7 @@ const OWN_ROUTE_OPTIONS: readonly string[] = [
 ]
 
 /** Each option's rule; undefined stands for the default and is always right. */
-const RULES: Readonly<Record<keyof ChunkedUploadOptions, Rule>> = {
+const RULES: Rules<ChunkedUploadOptions> = {
   name: text,
   protocols: {
     holds: value => Array.isArray(value) && value.length > 0 && value.every(isProtocol) &&
@@ -185,30 +137,23 @@ const RULES: Readonly<Record<keyof ChunkedUploadOptions, Rule>> = {
     text: 'must be a list of protocols, such as [contentRange()], each with a name of its own'
   },
   directory: text,
-  path: { holds: value => isText(value) || isFunction(value), text: 'must be a strftime pattern or a function' },
+  path: either('must be a strftime pattern or a function', text, func),
   completeExt: ending,
   incompleteExt: ending,
   durability: oneOf('process', 'disk'),
-  storage: {
-    ...storage,
-    holds: value => storage.holds(value) && isObject(value) && isObject(value.capabilities) &&
-      (value.plan === undefined || isFunction(value.plan))
-  },
+  storage,
   metadata: adapter('create', 'get', 'getBySerial', 'update', 'delete', 'list', 'findByChecksum'),
   locks: adapter('acquire'),
-  expirationDelta: or(null, duration(1, LONGEST_LIFE, '; null for never')),
+  expirationDelta: lifetime(1),
   expirationFrom: oneOf('creation', 'activity'),
   sweepInterval: or(false, duration(1, LONGEST_DELAY, '; false for never')),
   lockTimeout: duration(0, LONGEST_DELAY, ''),
   stallTimeout: duration(0, LONGEST_DELAY, '; 0 for never'),
-  checksum: or(false, {
-    holds: value => typeof value === 'string' && isChecksumAlgorithm(value),
-    text: `must be false or one of ${checksumAlgorithms.join(', ')}`
-  }),
-  maxBytes: { holds: value => value === null || isCount(value) || isFunction(value), text: 'must be bytes, null or a function' },
-  maxOpenUploads: or(null, { holds: isCount, text: 'must be a whole number, 0 or more, or null' }),
-  allowedTypes: { holds: value => isTexts(value) || isFunction(value), text: 'must be a list of media types or a function' },
-  fieldName: { holds: value => isText(value) || (isTexts(value) && value.length > 0), text: 'must be a name or a list of names' },
+  checksum: checksumOf(checksumAlgorithms),
+  maxBytes: either('must be bytes, null or a function', or(null, whole(0)), func),
+  maxOpenUploads: or(null, whole(0)),
+  allowedTypes: either(`${mediaTypes().text}, or a function`, mediaTypes('*/*'), func),
+  fieldName: names,
   user: func,
   userRestricted: boolean,
   requireUser: boolean,
@@ -217,11 +162,10 @@ const RULES: Readonly<Record<keyof ChunkedUploadOptions, Rule>> = {
   onRemove: func,
   onExpire: func,
   location: func,
-  downloads: {
-    holds: value => typeof value === 'boolean' ||
-      (isObject(value) && Object.keys(value).every(name => name === 'inline') && isTexts(value.inline ?? [])),
-    text: 'must be true, false or { inline: a list of media types }'
-  },
+  downloads: either(
+    "must be true, false or { inline: a list of media types, each 'type/subtype' or 'type/*' }",
+    boolean, optionsOf({ inline: mediaTypes() }, '')
+  ),
   routeOptions: {
     holds: value => isFunction(value) || (isObject(value) && !OWN_ROUTE_OPTIONS.some(name => name in value)),
     text: `must be options of a route or a function that returns them, without ${OWN_ROUTE_OPTIONS.join(', ')}`
@@ -230,19 +174,14 @@ const RULES: Readonly<Record<keyof ChunkedUploadOptions, Rule>> = {
 
 /** Options of every `register`, which Fastify itself checks but for the first. */
 const FASTIFY_RULES: Readonly<Record<string, Rule>> = {
-  prefix: { holds: value => typeof value === 'string', text: 'must be a string' },
+  prefix: mountRules.prefix,
   logLevel: { holds: () => true, text: '' },
   logSerializers: { holds: () => true, text: '' }
 }
 
 /** @throws {InvalidOption} names the first option that cannot be used, unknown ones too */
 export function checkOptions (options: ChunkedUploadOptions): void {
-  const rules: Readonly<Record<string, Rule>> = { ...FASTIFY_RULES, ...RULES }
-  for (const [name, value] of Object.entries(options)) {
-    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
-    if (rule === undefined) throw new InvalidOption(name, `is not an option; there are ${Object.keys(rules).join(', ')}`)
-    if (value !== undefined && !rule.holds(value)) throw new InvalidOption(name, rule.text)
-  }
+  checkByRules('', options, { ...FASTIFY_RULES, ...RULES })
   for (const name of ['path', 'completeExt', 'incompleteExt'] as const) {
     if (options.storage !== undefined && options[name] !== undefined) {
       throw new InvalidOption(name, 'belongs to the default storage; give it to your `storage`')
@@ -256,26 +195,6 @@ export function routeOptionsOf ({ routeOptions }: ChunkedUploadOptions, route: R
   const added = routeOptions(route) ?? {}
   if (!RULES.routeOptions.holds(added) || isFunction(added)) throw new InvalidOption('routeOptions', RULES.routeOptions.text)
   return added
-}
-
-function isFunction (value: unknown): boolean {
-  return typeof value === 'function'
-}
-
-function isText (value: unknown): value is string {
-  return typeof value === 'string' && value !== ''
-}
-
-function isTexts (value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every(isText)
-}
-
-function isCount (value: unknown): boolean {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-}
-
-function isObject (value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isProtocol (value: unknown): value is Protocol {

@@ -16,6 +16,8 @@ async function problems (file: string, code: string): Promise<string[]> {
 const forbidden: ReadonlyArray<readonly [file: string, specifier: string]> = [
   ['src/upload.ts', './errors.js'],
   ['src/errors.ts', './engine/upload-engine.js'],
+  ['src/option-rules.ts', './engine/checksum.js'],
+  ['src/option-rules.ts', './options.js'],
   ['src/storage/contract.ts', '../engine/upload-engine.js'],
   ['src/metadata/contract.ts', './file.js'],
   ['src/storage/disk.ts', '../engine/upload-engine.js'],
@@ -68,6 +70,9 @@ const permitted: ReadonlyArray<readonly [file: string, specifier: string]> = [
   ['src/engine/upload-engine.ts', './worker-url.cjs'],
   ['src/storage/disk.ts', './contract.js'],
   ['src/storage/disk.ts', '../errors.js'],
+  ['src/storage/disk.ts', '../option-rules.js'],
+  ['src/protocols/tus/options.ts', '../../option-rules.js'],
+  ['src/options.ts', './option-rules.js'],
   ['src/testing/storage-suite.ts', '../storage/contract.js'],
   ['test/storage/disk.ts', '../../src/storage/disk.js']
 ]

@@ -24,7 +24,7 @@ const wrong: ReadonlyArray<readonly [name: string, values: readonly unknown[], t
   ['checksum', [true, null, '', 'MD5', 'toString', 5], /must be false or one of md5, sha1/],
   ['maxBytes', [-1, 1.5, NaN, Infinity, '5', true, {}], /must be bytes, null or a function/],
   ['maxOpenUploads', [-1, 1.5, NaN, '5', true, () => 5], /must be a whole number/],
-  ['allowedTypes', ['image/*', null, [5], [''], true], /list of media types or a function/],
+  ['allowedTypes', ['image/*', null, [5], [''], true, ['image'], ['*'], ['*/png'], ['image/'], ['image/png; q=1'], [' image/png']], /media types.* or a function/],
   ['fieldName', ['', [], [5], [''], null, {}], /a name or a list of names/],
   ['user', ['ann', null, {}], /must be a function/],
   ['userRestricted', ['no', null, 0], /must be true or false/],
@@ -34,7 +34,7 @@ const wrong: ReadonlyArray<readonly [name: string, values: readonly unknown[], t
   ['onRemove', ['x', null, {}], /must be a function/],
   ['onExpire', ['x', null, {}], /must be a function/],
   ['location', ['x', null, {}], /must be a function/],
-  ['downloads', ['yes', null, [], { inline: 'image/*' }, { inline: [5] }, { inlines: [] }], /true, false or \{ inline/],
+  ['downloads', ['yes', null, [], { inline: 'image/*' }, { inline: [5] }, { inlines: [] }, { inline: ['image'] }, { inline: ['*/*'] }], /true, false or \{ inline/],
   ['routeOptions', ['x', null, [], { handler () {} }, { url: '/' }, { method: 'GET' }, { errorHandler () {} }, { validatorCompiler () {} }], /without method, url/],
   ['prefix', [5, null, {}], /must be a string/]
 ]
@@ -87,6 +87,7 @@ const right: ReadonlyArray<Partial<ChunkedUploadOptions>> = [
   { fieldName: 'data' },
   { fieldName: ['a', 'b'] },
   { allowedTypes: [] },
+  { allowedTypes: ['image/*', '*/*', 'application/vnd.api+json', 'Image/PNG'] },
   { downloads: true },
   { downloads: {} },
   { downloads: { inline: ['image/*'] } },
