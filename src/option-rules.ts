@@ -72,13 +72,15 @@ export const lifetime = (least: number): Rule => or(null, duration(least, LONGES
 /** ms of a timer. */
 export const delay = (least: number): Rule => ({
   holds: value => typeof value === 'number' && value >= least && value <= LONGEST_DELAY,
-  text: `must be milliseconds, ${least} to ${LONGEST_DELAY}`
+  text: `must be milliseconds, ${least} or more, at most 24 days`
 })
 
 export const whole = (least: number, most = Number.MAX_SAFE_INTEGER): Rule => ({
   holds: value => typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most,
   text: `must be a whole number, ${least} ${most === Number.MAX_SAFE_INTEGER ? 'or more' : `to ${most}`}`
 })
+
+export const positive: Rule = { holds: value => Number.isFinite(value) && Number(value) > 0, text: 'must be a number more than 0' }
 
 export const oneOf = (...values: readonly string[]): Rule => ({
   holds: value => typeof value === 'string' && values.includes(value),
@@ -90,6 +92,12 @@ export const checksumOf = (algorithms: readonly string[]): Rule => ({
   ...or(false, oneOf(...algorithms)),
   text: `must be false or one of ${algorithms.join(', ')}`
 })
+
+/** One media type, with parameters or without. */
+export const mediaType: Rule = {
+  holds: value => typeof value === 'string' && /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(\s*;[ -~]*)?$/.test(value),
+  text: "must be a media type, such as 'video/mp4'"
+}
 
 /** A list of media types, and of the wildcards that stand for several. */
 export const mediaTypes = (...wildcards: readonly string[]): Rule => listOf({

@@ -1,4 +1,5 @@
 import { UploadBusy } from '../errors.js'
+import { type Rules, checkByRules, required, text } from '../option-rules.js'
 import type { Locks } from './contract.js'
 import { Member } from './file-member.js'
 
@@ -9,6 +10,8 @@ export interface FileLocksOptions {
    */
   readonly directory: string
 }
+
+const RULES: Rules<FileLocksOptions> = { directory: required(text) }
 
 /**
  * Locks among all processes of one machine that use the same folder, also of containers that share it: for several servers
@@ -23,8 +26,10 @@ export interface FileLocksOptions {
  * that over and has to hear what it holds. Not for network file systems: processes of several machines do not see each other.
  *
  * `close` gives up what is held and waited for: call it when the work is done.
+ * @throws {InvalidOption}
  */
 export function fileLocks (options: FileLocksOptions): Locks {
+  checkByRules('fileLocks', options, RULES)
   let member: Member | undefined
   return {
     async acquire (key, request) {

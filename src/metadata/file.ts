@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { type Rules, checkByRules, oneOf, or, required, text, whole } from '../option-rules.js'
 import { mayExpire, type Upload, type UploadChecksum } from '../upload.js'
 import type { ListQuery, Metadata } from './contract.js'
 import { IdIndex, KeyedIndex, SerialIndex } from './file-index.js'
@@ -13,12 +14,18 @@ export interface FileMetadataOptions {
    * change waits for the disk).
    * @default 'process'
    */
-  readonly durability?: 'process' | 'disk'
+  readonly durability?: 'process' | 'disk' | undefined
   /**
    * Records whose files are kept open, as those of running uploads are asked for again and again.
    * @default 256
    */
-  readonly maxOpenFiles?: number
+  readonly maxOpenFiles?: number | undefined
+}
+
+const RULES: Rules<FileMetadataOptions> = {
+  directory: required(text),
+  durability: oneOf('process', 'disk'),
+  maxOpenFiles: or(Infinity, whole(0))
 }
 
 /** Records that are read at once while listing. */
@@ -29,8 +36,10 @@ const LIST_CONCURRENCY = 32
  * A lookup by id, by serial or by checksum opens only what it asks for; a list of unfinished, expired or removed uploads, or those of a
  * user, reads only these; any other list reads every record, with memory for the ids and one page. Not for network file systems. Ids are
  * used once: one that was deleted does not come again. Files that are removed by hand while a server runs may be seen for a while.
+ * @throws {InvalidOption}
  */
 export function fileMetadata (options: FileMetadataOptions): Metadata {
+  checkByRules('fileMetadata', options, RULES)
   const { directory, durability = 'process', maxOpenFiles = 256 } = options
   const durable = durability === 'disk'
   const records = new RecordFiles(join(directory, 'records'), durable, maxOpenFiles)

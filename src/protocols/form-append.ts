@@ -1,5 +1,9 @@
 import type { FastifyInstance } from 'fastify'
+import { checksumAlgorithms } from '../engine/checksum.js'
 import { declareRoutes, type Route, type RouteSetting } from '../http/routes.js'
+import {
+  type Duration, type Rules, boolean, checkByRules, checksumOf, either, func, lifetime, mountRules, or, string, whole
+} from '../option-rules.js'
 import type { Upload } from '../upload.js'
 import type { Protocol, Uploads } from './contract.js'
 import { receiveChunk } from './form-append/chunk.js'
@@ -11,33 +15,43 @@ import { wordChunkError, wordCompleteError } from './form-append/wording.js'
 
 export interface FormAppendOptions {
   /** Names the mount. @default 'formAppend' */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Below the registration's prefix. @default none */
-  readonly prefix?: string
+  readonly prefix?: string | undefined
   /** Largest file in bytes where the registration sets no `maxBytes`; null for no limit. @default 1048576000 */
-  readonly maxBytes?: number | null
-  /** ms from creation until an unfinished upload expires; null for never, as in the original. @default null */
-  readonly expirationDelta?: number | null
+  readonly maxBytes?: number | null | undefined
+  /** Time from creation until an unfinished upload expires; null for never, as in the original. @default null */
+  readonly expirationDelta?: Duration | null | undefined
   /** Algorithm of a checksum that the record keeps; the wire has none. @default false */
-  readonly checksum?: string | false
+  readonly checksum?: string | false | undefined
   /**
    * Reads `Content-Range: bytes 0-99/200` as the place of the chunk, as the form field `offset` always is. A chunk that is there already is
    * then answered as a success and not appended again. Off, the header is ignored as in the original.
    * @default false
    */
-  readonly contentRange?: boolean
+  readonly contentRange?: boolean | undefined
   /**
    * URL of a file, the record's `file`: what goes before its dated path, or a function of the upload and that path. Where the
    * registration allows downloads, the default is the URL that serves the file.
    * @default '/media/'
    */
-  readonly mediaUrl?: string | ((upload: Upload, path: string) => string)
+  readonly mediaUrl?: string | ((upload: Upload, path: string) => string) | undefined
   /**
    * `GET videos/` shows an anonymous caller the finished uploads of all anonymous ones, as the original does, which knows no users. Users
    * see their own in any case.
    * @default true
    */
-  readonly listAnonymous?: boolean
+  readonly listAnonymous?: boolean | undefined
+}
+
+const RULES: Rules<FormAppendOptions> = {
+  ...mountRules,
+  maxBytes: { ...or(null, whole(0)), text: 'must be bytes, a whole number, or null' },
+  expirationDelta: lifetime(0),
+  checksum: checksumOf(checksumAlgorithms),
+  contentRange: boolean,
+  mediaUrl: either('must be a string or a function', string, func),
+  listAnonymous: boolean
 }
 
 /**
@@ -49,8 +63,10 @@ export interface FormAppendOptions {
  * | `POST upload/complete/` (`complete`) | completes the upload `upload_id` |
  * | `GET videos/` (`list`) | finished uploads, the newest first |
  * | `GET videos/<upload_id>/` (`download`) | the finished file, where the registration allows downloads |
+ * @throws {InvalidOption}
  */
 export function formAppend (options: FormAppendOptions = {}): Protocol {
+  checkByRules('formAppend', options, RULES)
   return {
     name: options.name ?? 'formAppend',
     prefix: options.prefix ?? '',

@@ -1,6 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { Caller } from '../engine/caller.js'
 import { declareRoutes } from '../http/routes.js'
+import {
+  type Duration, type Rules, adapter, checkByRules, func, isObject, lifetime, lifetimeOf, mediaType, mountRules
+} from '../option-rules.js'
 import type { Protocol, Uploads } from './contract.js'
 import { appendVideo } from './raw-append/append.js'
 import { createVideo } from './raw-append/create.js'
@@ -12,15 +15,15 @@ import { wordError } from './raw-append/wording.js'
 
 export interface RawAppendOptions {
   /** Names the mount. @default 'rawAppend' */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Below the registration's prefix. @default none */
-  readonly prefix?: string
-  /** ms from creation until a video is removed; null for never, as in the original, which knows no end of a video. @default null */
-  readonly expirationDelta?: number | null
+  readonly prefix?: string | undefined
+  /** Time from creation until a video is removed; null for never, as in the original, which knows no end of a video. @default null */
+  readonly expirationDelta?: Duration | null | undefined
   /** Media type of `get_video`. @default 'video/mp4' */
-  readonly contentType?: string
+  readonly contentType?: string | undefined
   /** Name under which browsers save a video. @default id => `video_${id}.mp4` */
-  readonly filename?: (id: number) => string
+  readonly filename?: ((id: number) => string) | undefined
   /**
    * Takes each body for a clip that can be played alone, and joins it to the video: `ffmpeg()`. Without it, bytes are appended to bytes.
    *
@@ -31,11 +34,24 @@ export interface RawAppendOptions {
    *
    * What the video has then is kept beside its record, so that the record itself shows no bytes. Do not switch it off while clips wait.
    */
-  readonly join?: Joiner
+  readonly join?: Joiner | undefined
   /** After a video has a new file. */
-  readonly onJoined?: (report: Pick<JoinReport, 'video'>) => void | Promise<void>
+  readonly onJoined?: ((report: Pick<JoinReport, 'video'>) => void | Promise<void>) | undefined
   /** A clip is no playable one, and is about to be removed. */
-  readonly onJoinFailed?: (report: JoinReport) => void | Promise<void>
+  readonly onJoinFailed?: ((report: JoinReport) => void | Promise<void>) | undefined
+}
+
+const RULES: Rules<RawAppendOptions> = {
+  ...mountRules,
+  expirationDelta: lifetime(0),
+  contentType: mediaType,
+  filename: func,
+  join: {
+    holds: value => adapter('join').holds(value) && isObject(value) && Number(value.jobs) >= 1,
+    text: 'must be ffmpeg(), or an object with jobs and join'
+  },
+  onJoined: func,
+  onJoinFailed: func
 }
 
 /**
@@ -47,8 +63,10 @@ export interface RawAppendOptions {
  * | `POST create_video/` (`create`) | makes an empty video |
  * | `POST append_video/<id>/` (`append`) | appends the body |
  * | `GET get_video/<id>/` (`download`) | the bytes, with ranges and conditions |
+ * @throws {InvalidOption}
  */
 export function rawAppend (options: RawAppendOptions = {}): Protocol {
+  checkByRules('rawAppend', options, RULES)
   return {
     name: options.name ?? 'rawAppend',
     prefix: options.prefix ?? '',
@@ -76,7 +94,7 @@ function register (scope: FastifyInstance, uploads: Uploads, options: RawAppendO
     uploads,
     own,
     joins,
-    expirationDelta: options.expirationDelta ?? null,
+    expirationDelta: lifetimeOf(options.expirationDelta, null),
     contentType: options.contentType ?? 'video/mp4',
     filename: options.filename ?? (id => `video_${id}.mp4`)
   }

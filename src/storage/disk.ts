@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import path from 'node:path'
+import { type Rules, checkByRules, either, ending, func, oneOf, or, string, text, whole } from '../option-rules.js'
 import type { JsonObject, JsonValue, Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage, WriteProgress } from './contract.js'
@@ -13,44 +14,47 @@ import { unlimited } from './unlimited.js'
 
 export interface DiskStorageOptions {
   /** Root of all files, resolved once against the working directory. Default: `.` */
-  readonly directory?: string
+  readonly directory?: string | undefined
   /**
    * Folder of a new upload below `directory`: a strftime pattern filled with the time of creation in UTC, or a function.
    * Default: `chunked_uploads/%Y/%m/%d`
    */
-  readonly path?: string | ((upload: Upload) => string)
+  readonly path?: string | ((upload: Upload) => string) | undefined
   /** Ending of unfinished files. Default: `.part` */
-  readonly incompleteExt?: string
+  readonly incompleteExt?: string | undefined
   /** Ending of finished files that got no location of their own; may equal `incompleteExt`. Default: `.done` */
-  readonly completeExt?: string
+  readonly completeExt?: string | undefined
   /**
    * What a confirmed byte survives. `process`: a kill of the process. `disk`: a power cut too, at the price of an fdatasync every
    * 64 MiB and at the end of each request. Default: `process`
    */
-  readonly durability?: 'process' | 'disk'
+  readonly durability?: 'process' | 'disk' | undefined
   /** Permission bits of new files, less the umask. Default: `0o666` */
-  readonly mode?: number
+  readonly mode?: number | undefined
+}
+
+const RULES: Rules<DiskStorageOptions> = {
+  directory: text,
+  path: either('must be a strftime pattern or a function', string, func),
+  incompleteExt: or('', ending),
+  completeExt: or('', ending),
+  durability: oneOf('process', 'disk'),
+  mode: whole(0, 0o7777)
 }
 
 /**
  * Keeps each upload in one file of its own on a local disk, or on a network file system with POSIX rules.
- * @throws {Error} when an option cannot work
+ * @throws {InvalidOption}
+ * @throws {Error} when `path` is no strftime pattern, or leads out of `directory`
  */
-export function diskStorage ({
-  directory = '.',
-  path: pattern = 'chunked_uploads/%Y/%m/%d',
-  incompleteExt = '.part',
-  completeExt = '.done',
-  durability = 'process',
-  mode = 0o666
-}: DiskStorageOptions = {}): Storage {
+export function diskStorage (options: DiskStorageOptions = {}): Storage {
+  checkByRules('diskStorage', options, RULES)
+  const {
+    directory = '.', path: pattern = 'chunked_uploads/%Y/%m/%d', incompleteExt = '.part', completeExt = '.done', durability, mode = 0o666
+  } = options
   const durable = durability === 'disk'
   const folders = new Folders(path.resolve(directory), durable)
   const folderOf = typeof pattern === 'function' ? pattern : datedFolder(pattern)
-  for (const ext of [incompleteExt, completeExt]) {
-    // The third name that a finish may need.
-    if (/[/\\]/.test(ext) || ext.includes('\0') || ext === noteExt) throw new Error(`${JSON.stringify(ext)} cannot be the ending of a file`)
-  }
 
   const planOf = (upload: Upload): JsonObject => {
     if (!/^[\w-]+$/.test(upload.id)) {

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { KeyObject } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { ChunkSizeRefused, PasswordRequired } from '../errors.js'
+import { type Rules, checkByRules, optionsOf, required, storage, whole } from '../option-rules.js'
 import type { JsonObject, JsonValue, Upload } from '../upload.js'
 import type { Storage, WriteProgress } from './contract.js'
 import { type SealedFile, decrypted, encrypted } from './encrypted-bytes.js'
@@ -10,9 +11,9 @@ import { clearOffset, storedOffset, storedRanges, stride } from './encrypted-lay
 
 export interface EncryptedStorageOptions {
   /** Clear bytes that are encrypted, and have to be read, together. @default 65536 */
-  readonly segmentSize?: number
+  readonly segmentSize?: number | undefined
   /** What a guess at a password costs (scrypt): time and `128 · cost · blockSize` bytes of memory. @default 32 MiB: 2 ** 15, 8, 1 */
-  readonly scrypt?: ScryptCost
+  readonly scrypt?: ScryptCost | undefined
 }
 
 /** The key of a file, in memory only. */
@@ -32,6 +33,16 @@ export interface EncryptedStorage extends Storage {
   using<T> (file: UnlockedFile, work: () => T): T
 }
 
+const cost: Rules<ScryptCost> = {
+  cost: required({ holds: value => whole(2).holds(value) && Number.isInteger(Math.log2(Number(value))), text: '' }),
+  blockSize: required(whole(1)),
+  parallelization: required(whole(1))
+}
+const RULES: Rules<EncryptedStorageOptions> = {
+  segmentSize: whole(1),
+  scrypt: optionsOf(cost, 'must be { cost, blockSize, parallelization }, whole numbers above 0, cost a power of 2')
+}
+
 /**
  * Encrypts files at rest, whatever storage keeps them: each chunk under a key of its own, which is locked for the public key that belongs
  * to the upload's password. So chunks come in any order and over several servers, while nobody has to keep the password or the private
@@ -39,8 +50,11 @@ export interface EncryptedStorage extends Storage {
  *
  * An encrypted upload has a declared size and a grid of chunks, each of which is written from its start; one that is not whole does not
  * count. Its size, name and checksum are not secret.
+ * @throws {InvalidOption}
  */
 export function encryptedStorage (inner: Storage, options: EncryptedStorageOptions = {}): EncryptedStorage {
+  checkByRules('encryptedStorage', { inner }, { inner: required(storage) })
+  checkByRules('encryptedStorage', options, RULES)
   const { segmentSize = 64 * 1024, scrypt = { cost: 2 ** 15, blockSize: 8, parallelization: 1 } } = options
   const keys = new WeakMap<UnlockedFile, KeyObject>()
   const unlocked = new AsyncLocalStorage<UnlockedFile>()

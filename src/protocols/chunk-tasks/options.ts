@@ -1,4 +1,4 @@
-import { InvalidOption } from '../../errors.js'
+import { type Rules, adapter, boolean, checkByRules, delay, either, func, mountRules, oneOf, or, whole } from '../../option-rules.js'
 import type { Upload } from '../../upload.js'
 import type { ProtocolSettings } from '../contract.js'
 import type { FastifyRequest } from 'fastify'
@@ -8,44 +8,46 @@ import type { ChunkTaskHooks, MaybePromise, WantedTask } from './hooks.js'
 /** `api`: ApiError objects. `text`: the plain texts of the contract before October 2025. */
 export type ErrorStyle = 'api' | 'text'
 
+type FindFile = (task: WantedTask, request: FastifyRequest) => MaybePromise<Upload | null | undefined>
+
 /** Options of {@link chunkTasks}. */
 export interface ChunkTasksOptions extends ChunkTaskHooks {
   /** Names the mount; several of one registration need different names. @default 'chunkTasks' */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Path below the registration's prefix. The original is at `/api/files/upload`. @default '' */
-  readonly prefix?: string
+  readonly prefix?: string | undefined
   /** @default 'api' */
-  readonly errorStyle?: ErrorStyle
+  readonly errorStyle?: ErrorStyle | undefined
   /** Anonymous requests hear 401 on every route, as in the original. @default the registration's `requireUser` */
-  readonly requireUser?: boolean
+  readonly requireUser?: boolean | undefined
   /** Bytes of a chunk where the client does not say. @default 5242880 */
-  readonly chunkSize?: number
+  readonly chunkSize?: number | undefined
   /** Bytes: a wish for smaller chunks is raised to it. @default 1 */
-  readonly minChunkSize?: number
+  readonly minChunkSize?: number | undefined
   /** Bytes: a wish for larger chunks is lowered to it. @default 104857600 */
-  readonly maxChunkSize?: number
+  readonly maxChunkSize?: number | undefined
   /** A file of more chunks gets larger ones, up to `maxChunkSize`. @default 10000 */
-  readonly maxChunks?: number
+  readonly maxChunks?: number | undefined
   /**
    * Which files make an upload needless when a client names their hash: `user`, the same user's in the same pool (everybody's where
    * users are not restricted); `all`, which tells whoever knows a hash that somebody stored the file; a function that finds one; or none.
    * @default 'user'
    */
-  readonly dedupe?: 'user' | 'all' | false | ((task: WantedTask, request: FastifyRequest) => MaybePromise<Upload | null | undefined>)
+  readonly dedupe?: 'user' | 'all' | false | FindFile | undefined
   /**
    * A chunk that is there already: `replace` compares, and stores what differs; of an encrypted file, which cannot be compared, the first
    * one stays. `discard` drops the body unread, and answers as the original has done since November 2025. @default 'replace'
    */
-  readonly repeats?: 'replace' | 'discard'
+  readonly repeats?: 'replace' | 'discard' | undefined
   /**
    * Removes finished files once their own `expired_at` has passed: true every hour, or a number of ms. Nothing else removes a finished
    * file by itself. @default false
    */
-  readonly sweepFiles?: boolean | number
+  readonly sweepFiles?: boolean | number | undefined
   /** Bytes that `direct` takes. @default 20971520 */
-  readonly directBytes?: number
+  readonly directBytes?: number | undefined
   /** What encrypts files that come with `encrypt_password`: the storage, made by `encryptedStorage()`. Without it they are refused. */
-  readonly encryption?: Encryption
+  readonly encryption?: Encryption | undefined
 }
 
 export interface ChunkTasksSettings extends ChunkTaskHooks {
@@ -66,15 +68,15 @@ export interface ChunkTasksSettings extends ChunkTaskHooks {
 
 export function settingsOf (options: ChunkTasksOptions, { requireUser, expirationDelta, checksum }: ProtocolSettings): ChunkTasksSettings {
   return {
-    chunkSize: 5 * 1024 * 1024,
-    minChunkSize: 1,
-    maxChunkSize: 100 * 1024 * 1024,
-    maxChunks: 10_000,
-    dedupe: 'user',
-    repeats: 'replace',
-    directBytes: 20 * 1024 * 1024,
-    requireUser,
     ...options,
+    chunkSize: options.chunkSize ?? 5 * 1024 * 1024,
+    minChunkSize: options.minChunkSize ?? 1,
+    maxChunkSize: options.maxChunkSize ?? 100 * 1024 * 1024,
+    maxChunks: options.maxChunks ?? 10_000,
+    dedupe: options.dedupe ?? 'user',
+    repeats: options.repeats ?? 'replace',
+    directBytes: options.directBytes ?? 20 * 1024 * 1024,
+    requireUser: options.requireUser ?? requireUser,
     encryption: options.encryption,
     expirationDelta,
     checksum
@@ -86,22 +88,27 @@ export function sweepEvery ({ sweepFiles = false }: ChunkTasksOptions): number {
   return sweepFiles === true ? 3_600_000 : Number(sweepFiles)
 }
 
-const SIZES = ['chunkSize', 'minChunkSize', 'maxChunkSize', 'maxChunks', 'directBytes'] as const
-const HOOKS = ['authorize', 'resolvePool', 'resolveBundle', 'quota', 'fileRecord'] as const
+const RULES: Rules<ChunkTasksOptions> = {
+  ...mountRules,
+  errorStyle: oneOf('api', 'text'),
+  requireUser: boolean,
+  chunkSize: whole(1),
+  minChunkSize: whole(1),
+  maxChunkSize: whole(1),
+  maxChunks: whole(1),
+  dedupe: either("must be 'user', 'all', false or a function", or(false, oneOf('user', 'all')), func),
+  repeats: oneOf('replace', 'discard'),
+  sweepFiles: either('must be true, false or milliseconds, more than 0, at most 24 days', boolean, delay(1)),
+  directBytes: whole(1),
+  encryption: { ...adapter('seal', 'unlock', 'using'), text: 'must be made by encryptedStorage()' },
+  authorize: func,
+  resolvePool: func,
+  resolveBundle: func,
+  quota: func,
+  fileRecord: func
+}
 
 /** @throws {InvalidOption} */
 export function checkChunkTasksOptions (options: ChunkTasksOptions): void {
-  const check = (name: keyof ChunkTasksOptions, right: boolean, text: string): void => {
-    if (options[name] !== undefined && !right) throw new InvalidOption(`chunkTasks.${name}`, text)
-  }
-  const { errorStyle, requireUser, dedupe, repeats, sweepFiles, encryption } = options
-  for (const name of SIZES) check(name, Number.isSafeInteger(options[name]) && Number(options[name]) > 0, 'must be a whole number above 0')
-  for (const name of HOOKS) check(name, typeof options[name] === 'function', 'must be a function')
-  check('errorStyle', errorStyle === 'api' || errorStyle === 'text', "must be 'api' or 'text'")
-  check('requireUser', typeof requireUser === 'boolean', 'must be a boolean')
-  const dedupes = dedupe === 'user' || dedupe === 'all' || dedupe === false || typeof dedupe === 'function'
-  check('dedupe', dedupes, "must be 'user', 'all', false or a function")
-  check('repeats', repeats === 'replace' || repeats === 'discard', "must be 'replace' or 'discard'")
-  check('sweepFiles', typeof sweepFiles === 'boolean' || (Number.isFinite(sweepFiles) && Number(sweepFiles) > 0), 'must be a boolean or ms')
-  check('encryption', typeof encryption === 'object' && typeof encryption.seal === 'function', 'must be made by encryptedStorage()')
+  checkByRules('chunkTasks', options, RULES)
 }

@@ -1,5 +1,8 @@
 import type { FastifyRequest } from 'fastify'
-import { InvalidOption } from '../../errors.js'
+import { checksumAlgorithms } from '../../engine/checksum.js'
+import {
+  type Duration, type Rules, boolean, checkByRules, checksumOf, func, lifetime, lifetimeOf, mountRules, names, oneOf
+} from '../../option-rules.js'
 import type { JsonObject, Upload } from '../../upload.js'
 import type { ProtocolSettings } from '../contract.js'
 import { type Dialect, type DialectName, dialects } from './dialect.js'
@@ -7,58 +10,65 @@ import { type Dialect, type DialectName, dialects } from './dialect.js'
 /** Options of {@link contentRange}. Those that the plugin has as well go before the plugin's. */
 export interface ContentRangeOptions {
   /** Names the mount; uploads belong to it. @default 'contentRange' */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Path below the plugin's prefix. @default '' */
-  readonly prefix?: string
+  readonly prefix?: string | undefined
   /**
    * `drf` speaks as drf-chunked-upload, `chunky` as django-chunky-upload (the same requests, a few other answers, nothing to read),
    * `parent` as django-chunked-upload: `POST upload/` with the form field `upload_id`, and `POST complete/`.
    * @default 'drf'
    */
-  readonly dialect?: DialectName
+  readonly dialect?: DialectName | undefined
   /** Form field that carries the bytes. @default the plugin's `fieldName` */
-  readonly fieldName?: string | readonly string[]
+  readonly fieldName?: string | readonly string[] | undefined
   /**
    * Algorithm of the whole-file checksum, also the name of its field; false asks for none.
    * @default the plugin's `checksum`
    */
-  readonly checksum?: string | false
-  /** ms from creation until an unfinished upload expires; null for never. @default the plugin's `expirationDelta` */
-  readonly expirationDelta?: number | null
+  readonly checksum?: string | false | undefined
+  /** Time from creation until an unfinished upload expires; null for never. @default the plugin's `expirationDelta` */
+  readonly expirationDelta?: Duration | null | undefined
   /** Requests without a user are refused, in the dialect's words. @default the plugin's `requireUser` */
-  readonly requireUser?: boolean
+  readonly requireUser?: boolean | undefined
   /** How ids are written on the wire: 32 hex digits, or a UUID with dashes. Both are understood. @default 'hex' */
-  readonly idFormat?: 'hex' | 'dashes'
+  readonly idFormat?: 'hex' | 'dashes' | undefined
   /**
    * A chunk without a (well-formed) Content-Range is refused; false takes it as the whole file.
    * @default true, in dialect `parent` false
    */
-  readonly requireContentRange?: boolean
+  readonly requireContentRange?: boolean | undefined
   /** A new upload needs the form field `filename`; otherwise the name of the file part will do. @default false */
-  readonly requireFilename?: boolean
+  readonly requireFilename?: boolean | undefined
   /**
    * The total that the first chunk tells is binding: later chunks must repeat it, and completion needs all its bytes. False gives the
    * originals' behaviour: each chunk may tell another total, and what is there at completion is the file.
    * @default true
    */
-  readonly requireComplete?: boolean
+  readonly requireComplete?: boolean | undefined
   /** DELETE removes an unfinished upload. @default true, in dialect `chunky` false; dialect `parent` has no URL for it */
-  readonly allowDelete?: boolean
+  readonly allowDelete?: boolean | undefined
   /**
    * What the record's `file` says: where the bytes can be had; null where they cannot.
    * @default `<url>/file` of a finished upload where the plugin's `downloads` are on, else null
    */
-  readonly fileUrl?: (upload: Upload, request: FastifyRequest) => string | null
+  readonly fileUrl?: ((upload: Upload, request: FastifyRequest) => string | null) | undefined
   /** What the record's `url` says. @default the request's own address, ending in the id */
-  readonly uploadUrl?: (upload: Upload, request: FastifyRequest) => string
+  readonly uploadUrl?: ((upload: Upload, request: FastifyRequest) => string) | undefined
   /** Changes the record before it is sent. @default record => record */
-  readonly serialize?: (record: JsonObject, upload: Upload, request: FastifyRequest) => JsonObject
+  readonly serialize?: ((record: JsonObject, upload: Upload, request: FastifyRequest) => JsonObject) | undefined
 }
 
 /** The options with their defaults, and with the plugin's settings where they leave it to them. */
-export interface ContentRangeSettings extends
-  Required<Omit<ContentRangeOptions, 'name' | 'prefix' | 'dialect' | 'fieldName' | 'serialize' | 'uploadUrl' | 'fileUrl'>>,
-  Pick<ContentRangeOptions, 'serialize' | 'uploadUrl' | 'fileUrl'> {
+export interface ContentRangeSettings extends Pick<ContentRangeOptions, 'serialize' | 'uploadUrl' | 'fileUrl'> {
+  readonly checksum: string | false
+  /** ms; null for never. */
+  readonly expirationDelta: number | null
+  readonly requireUser: boolean
+  readonly idFormat: 'hex' | 'dashes'
+  readonly requireContentRange: boolean
+  readonly requireFilename: boolean
+  readonly requireComplete: boolean
+  readonly allowDelete: boolean
   readonly dialect: Dialect
   readonly dialectName: DialectName
   readonly fieldNames: readonly string[]
@@ -73,7 +83,7 @@ export function settingsOf (options: ContentRangeOptions, plugin: ProtocolSettin
     dialect: dialects[dialectName],
     fieldNames: fieldName === undefined ? plugin.fieldNames : [fieldName].flat(),
     checksum: options.checksum ?? plugin.checksum,
-    expirationDelta: options.expirationDelta === undefined ? plugin.expirationDelta : options.expirationDelta,
+    expirationDelta: lifetimeOf(options.expirationDelta, plugin.expirationDelta),
     requireUser: options.requireUser ?? plugin.requireUser,
     idFormat: options.idFormat ?? 'hex',
     requireContentRange: options.requireContentRange ?? dialectName !== 'parent',
@@ -81,22 +91,30 @@ export function settingsOf (options: ContentRangeOptions, plugin: ProtocolSettin
     requireComplete: options.requireComplete ?? true,
     allowDelete: options.allowDelete ?? dialectName === 'drf',
     downloads: plugin.downloads !== false && dialectName !== 'parent',
-    ...options.fileUrl !== undefined && { fileUrl: options.fileUrl },
-    ...options.uploadUrl !== undefined && { uploadUrl: options.uploadUrl },
-    ...options.serialize !== undefined && { serialize: options.serialize }
+    fileUrl: options.fileUrl,
+    uploadUrl: options.uploadUrl,
+    serialize: options.serialize
   }
+}
+
+const RULES: Rules<ContentRangeOptions> = {
+  ...mountRules,
+  dialect: oneOf(...Object.keys(dialects)),
+  fieldName: names,
+  checksum: checksumOf(checksumAlgorithms),
+  expirationDelta: lifetime(0),
+  requireUser: boolean,
+  idFormat: oneOf('hex', 'dashes'),
+  requireContentRange: boolean,
+  requireFilename: boolean,
+  requireComplete: boolean,
+  allowDelete: boolean,
+  fileUrl: func,
+  uploadUrl: func,
+  serialize: func
 }
 
 /** @throws {InvalidOption} */
 export function checkContentRangeOptions (options: ContentRangeOptions): void {
-  const { dialect, idFormat, expirationDelta } = options
-  if (dialect !== undefined && !Object.hasOwn(dialects, dialect)) {
-    throw new InvalidOption('dialect', "must be 'drf', 'chunky' or 'parent'")
-  }
-  if (idFormat !== undefined && idFormat !== 'hex' && idFormat !== 'dashes') {
-    throw new InvalidOption('idFormat', "must be 'hex' or 'dashes'")
-  }
-  if (expirationDelta !== undefined && expirationDelta !== null && !(Number.isFinite(expirationDelta) && expirationDelta >= 0)) {
-    throw new InvalidOption('expirationDelta', 'must be milliseconds, 0 or more, or null')
-  }
+  checkByRules('contentRange', options, RULES)
 }

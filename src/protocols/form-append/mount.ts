@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../engine/caller.js'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { UserRequired } from '../../errors.js'
+import { lifetimeOf } from '../../option-rules.js'
 import type { Upload } from '../../upload.js'
 import type { Uploads } from '../contract.js'
 import type { FormAppendOptions } from '../form-append.js'
@@ -29,7 +30,7 @@ export class Mount {
     this.#uploads = uploads
     this.engine = engine
     this.fieldNames = settings.fieldNames
-    this.expirationDelta = options.expirationDelta ?? null
+    this.expirationDelta = lifetimeOf(options.expirationDelta, null)
     this.checksum = options.checksum ?? false
     this.contentRange = options.contentRange ?? false
     this.listAnonymous = options.listAnonymous ?? true

@@ -3,23 +3,33 @@ import { access, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { type Rules, checkByRules, delay, func, or, text, whole } from '../../option-rules.js'
 import { formats, layoutOf, type Probe, probe } from './ffmpeg-probe.js'
 import { runProgram, type RunOptions } from './run-program.js'
 import { type Clip, type Joined, type Joiner, JoinFailed } from './joins.js'
 
 export interface FfmpegOptions {
   /** Program, by name or path. @default 'ffmpeg' */
-  readonly ffmpeg?: string
+  readonly ffmpeg?: string | undefined
   /** Program, by name or path. @default 'ffprobe' */
-  readonly ffprobe?: string
+  readonly ffprobe?: string | undefined
   /** Jobs that may work at a time. @default 1 */
-  readonly jobs?: number
+  readonly jobs?: number | undefined
   /** ms after which a run of a program counts as failed, and is ended. @default 3600000 */
-  readonly timeout?: number
+  readonly timeout?: number | undefined
   /** Where files are while they are joined: needs room for the joined file. @default the system's folder for temporary files */
-  readonly directory?: string
+  readonly directory?: string | undefined
   /** Arguments that choose codecs where clips have to be encoded again. @default H.264 and AAC; in WebM VP8 and Opus */
-  readonly encode?: (format: Container) => readonly string[]
+  readonly encode?: ((format: Container) => readonly string[]) | undefined
+}
+
+const RULES: Rules<FfmpegOptions> = {
+  ffmpeg: text,
+  ffprobe: text,
+  jobs: or(Infinity, whole(1)),
+  timeout: delay(0),
+  directory: text,
+  encode: func
 }
 
 /** Beginning of the names of the folders in which jobs work; the video's id follows. */
@@ -33,8 +43,10 @@ export type Container = 'mp4' | 'webm' | 'matroska'
  * Joins clips with ffmpeg (as of version 4). Clips of the same codecs and picture size are joined by the concat demuxer, without encoding
  * them again; others are encoded anew, in the picture size of the first. Clips may be what cameras and browsers make: MP4, MOV, WebM,
  * Matroska, AVI, MPEG, Ogg or FLV. Formats that name other files or addresses are refused, and ffmpeg may open nothing but local files.
+ * @throws {InvalidOption}
  */
 export function ffmpeg (options: FfmpegOptions = {}): Joiner {
+  checkByRules('ffmpeg', options, RULES)
   const { jobs = 1, timeout = 3_600_000, directory = tmpdir(), encode = usualCodecs } = options
   const programs = { ffmpeg: options.ffmpeg ?? 'ffmpeg', ffprobe: options.ffprobe ?? 'ffprobe' }
   return {

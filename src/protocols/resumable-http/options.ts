@@ -1,88 +1,99 @@
-import { isChecksumAlgorithm } from '../../engine/checksum.js'
+import { checksumAlgorithms } from '../../engine/checksum.js'
 import type { SaveEvery } from '../../engine/saves.js'
 import { InvalidOption } from '../../errors.js'
+import {
+  type Duration, type Rules, boolean, checkByRules, checksumOf, lifetime, lifetimeOf, mountRules, optionsOf, or, positive, url, whole
+} from '../../option-rules.js'
 import type { ProtocolSettings } from '../contract.js'
 
 /** Options of {@link resumableHttp}. Those that the plugin has as well go before the plugin's. */
 export interface ResumableHttpOptions {
   /** Names the mount; uploads belong to it. @default 'resumableHttp' */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Path below the plugin's prefix. @default '' */
-  readonly prefix?: string
+  readonly prefix?: string | undefined
   /** Bytes: smaller files are taken in one request only, which cannot be resumed. @default 0 */
-  readonly minSize?: number
+  readonly minSize?: number | undefined
   /** Bytes that one request may bring. @default no limit */
-  readonly maxAppendSize?: number
+  readonly maxAppendSize?: number | undefined
   /** Bytes that one request must bring, unless it is the last one, or says nothing of its length. @default 0 */
-  readonly minAppendSize?: number
+  readonly minAppendSize?: number | undefined
   /**
    * How often interim replies (104) tell what is stored: after so many bytes, or so many ms, whatever comes first. Each time the record
    * is saved, so that the client can rely on it. False sends none.
    * @default every 64 MiB or 5 s
    */
-  readonly progress?: false | Partial<SaveEvery>
+  readonly progress?: false | { readonly [part in keyof SaveEvery]?: SaveEvery[part] | undefined } | undefined
   /** Location is a path; false makes it an absolute URL, of the host that the request names. @default true */
-  readonly relativeLocation?: boolean
+  readonly relativeLocation?: boolean | undefined
   /**
    * Public URL of this mount, such as `https://example.com/api/files`, where a proxy changes host or path without saying so.
    * @default as the request says
    */
-  readonly baseUrl?: string
+  readonly baseUrl?: string | undefined
   /**
    * Algorithm of a checksum of the whole file, kept with the record; false for none. A Repr-Digest or Want-Repr-Digest of the client
    * goes before it.
    * @default false
    */
-  readonly checksum?: string | false
-  /** ms from creation until an unfinished upload expires; null for never. @default the plugin's `expirationDelta` */
-  readonly expirationDelta?: number | null
+  readonly checksum?: string | false | undefined
+  /** Time from creation until an unfinished upload expires; null for never. @default the plugin's `expirationDelta` */
+  readonly expirationDelta?: Duration | null | undefined
   /** Finished files can be removed by DELETE; otherwise the answer is 403. @default false */
-  readonly removeFinished?: boolean
+  readonly removeFinished?: boolean | undefined
   /** Requests without a user are refused with 401. @default the plugin's `requireUser` */
-  readonly requireUser?: boolean
+  readonly requireUser?: boolean | undefined
 }
 
-export interface ResumableHttpSettings extends
-  Required<Pick<ResumableHttpOptions, 'minSize' | 'minAppendSize' | 'relativeLocation' | 'checksum' | 'removeFinished'>> {
+export interface ResumableHttpSettings {
   readonly name: string
+  readonly minSize: number
+  readonly minAppendSize: number
+  readonly relativeLocation: boolean
+  readonly checksum: string | false
+  readonly removeFinished: boolean
   readonly maxAppendSize: number | null
   /** False for no interim replies beyond the first. */
   readonly progress: false | SaveEvery
   readonly baseUrl: URL | undefined
-  /** As the option; undefined leaves it to the plugin. */
+  /** ms, null for never; undefined leaves it to the plugin. */
   readonly expirationDelta: number | null | undefined
   readonly requireUser: boolean | undefined
 }
 
 const PROGRESS: SaveEvery = { bytes: 64 * 1024 * 1024, ms: 5000 }
 
+const RULES: Rules<ResumableHttpOptions> = {
+  ...mountRules,
+  minSize: whole(0),
+  maxAppendSize: whole(1),
+  minAppendSize: whole(0),
+  progress: or(false, optionsOf({ bytes: positive, ms: positive }, 'must be false or { bytes, ms }, each a number more than 0')),
+  relativeLocation: boolean,
+  baseUrl: url,
+  checksum: checksumOf(checksumAlgorithms),
+  expirationDelta: lifetime(0),
+  removeFinished: boolean,
+  requireUser: boolean
+}
+
 /** @throws {InvalidOption} */
 export function settingsOf (options: ResumableHttpOptions): ResumableHttpSettings {
-  const { minSize = 0, minAppendSize = 0, maxAppendSize = null, progress = {}, checksum = false, expirationDelta, baseUrl } = options
-  for (const [name, bytes] of Object.entries({ minSize, minAppendSize, maxAppendSize: maxAppendSize ?? 0 })) {
-    if (!Number.isSafeInteger(bytes) || bytes < 0) throw new InvalidOption(name, 'must be bytes, 0 or more')
+  checkByRules('resumableHttp', options, RULES)
+  const { minSize = 0, minAppendSize = 0, maxAppendSize = null, progress = {}, baseUrl } = options
+  if (maxAppendSize !== null && maxAppendSize < minAppendSize) {
+    throw new InvalidOption('resumableHttp.maxAppendSize', 'must not be less than minAppendSize')
   }
-  if (maxAppendSize !== null && (maxAppendSize === 0 || maxAppendSize < minAppendSize)) {
-    throw new InvalidOption('maxAppendSize', 'must be 1 or more, and not less than minAppendSize')
-  }
-  for (const [name, value] of Object.entries(progress === false ? {} : progress)) {
-    if (!(Number.isFinite(value) && value > 0)) throw new InvalidOption('progress', `needs a positive number for ${name}`)
-  }
-  if (checksum !== false && !isChecksumAlgorithm(checksum)) throw new InvalidOption('checksum', 'must be false or a supported algorithm')
-  if (expirationDelta !== undefined && expirationDelta !== null && !(Number.isFinite(expirationDelta) && expirationDelta >= 0)) {
-    throw new InvalidOption('expirationDelta', 'must be milliseconds, 0 or more, or null')
-  }
-  if (baseUrl !== undefined && !(URL.canParse(baseUrl) && /^https?:/.test(baseUrl))) throw new InvalidOption('baseUrl', 'must be an absolute URL')
   return {
     name: options.name ?? 'resumableHttp',
     minSize,
     minAppendSize,
     maxAppendSize,
-    progress: progress === false ? false : { ...PROGRESS, ...progress },
+    progress: progress === false ? false : { bytes: progress.bytes ?? PROGRESS.bytes, ms: progress.ms ?? PROGRESS.ms },
     relativeLocation: options.relativeLocation ?? true,
     baseUrl: baseUrl === undefined ? undefined : new URL(baseUrl),
-    checksum,
-    expirationDelta,
+    checksum: options.checksum ?? false,
+    expirationDelta: lifetimeOf(options.expirationDelta, undefined),
     removeFinished: options.removeFinished ?? false,
     requireUser: options.requireUser
   }

@@ -1,6 +1,9 @@
 import { type BodyDigestAlgorithm, type BodyHash, bodyDigestLengths } from '../../engine/body-digest.js'
-import { isChecksumAlgorithm } from '../../engine/checksum.js'
-import { InvalidOption } from '../../errors.js'
+import { checksumAlgorithms as fileChecksums } from '../../engine/checksum.js'
+import {
+  type Duration, type Rule, type Rules, boolean, checkByRules, checksumOf, delay, either, func, isObject, lifetime, lifetimeOf, listOf,
+  mountRules, oneOf, url, whole
+} from '../../option-rules.js'
 
 /** In the order in which they are announced. */
 export const tusExtensions = [
@@ -12,56 +15,65 @@ export type TusExtension = typeof tusExtensions[number]
 /** Options of {@link tus}. Those that the plugin has as well go before the plugin's. */
 export interface TusOptions {
   /** Names the mount; uploads belong to it. @default 'tus' */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Path below the plugin's prefix. @default '' */
-  readonly prefix?: string
+  readonly prefix?: string | undefined
   /** Extensions that are not offered, and with them those that need them. @default none */
-  readonly disable?: readonly TusExtension[]
+  readonly disable?: readonly TusExtension[] | undefined
   /**
    * Location is a path; false makes it an absolute URL, of the host that the request names or, with Fastify's `trustProxy`, that a trusted
    * proxy names.
    * @default true
    */
-  readonly relativeLocation?: boolean
+  readonly relativeLocation?: boolean | undefined
   /**
    * Public URL of this mount, such as `https://example.com/api/files`, where a proxy changes host or path without saying so.
    * @default as the request says
    */
-  readonly baseUrl?: string
+  readonly baseUrl?: string | undefined
   /**
    * Algorithms that Upload-Checksum may name, the preferred one first; one of your own is an object. tus asks for sha1 at least.
    * @default sha1, md5, sha256, sha512, crc32
    */
-  readonly checksumAlgorithms?: ReadonlyArray<BodyDigestAlgorithm | BodyHash>
+  readonly checksumAlgorithms?: ReadonlyArray<BodyDigestAlgorithm | BodyHash> | undefined
   /** Algorithm of a checksum of the whole file, kept with the record; false for none: tus itself has no use for one. @default false */
-  readonly checksum?: string | false
-  /** ms from creation until an unfinished upload expires; null for never. @default the plugin's `expirationDelta` */
-  readonly expirationDelta?: number | null
+  readonly checksum?: string | false | undefined
+  /** Time from creation until an unfinished upload expires; null for never. @default the plugin's `expirationDelta` */
+  readonly expirationDelta?: Duration | null | undefined
   /** Finished uploads can be terminated too; otherwise the answer is 403. Partial ones always can. @default true */
-  readonly terminateFinished?: boolean
+  readonly terminateFinished?: boolean | undefined
   /** Keeps the record of a terminated upload, so that later requests hear 410 instead of 404. @default false */
-  readonly keepRecords?: boolean
+  readonly keepRecords?: boolean | undefined
   /**
    * Removes partial uploads once they are part of a file, unless another unfinished file needs them. Otherwise they stay, for other files
    * to use, until they expire.
    * @default false
    */
-  readonly deletePartials?: boolean
+  readonly deletePartials?: boolean | undefined
   /**
    * ms that a request waits for a concatenation. After it the concatenation goes on, and the answer is 201 without Upload-Offset, or 503
    * without the extension `concatenation-unfinished`.
    * @default 20000
    */
-  readonly concatenationWait?: number
+  readonly concatenationWait?: number | undefined
   /** Requests without a user are refused with 401. @default the plugin's `requireUser` */
-  readonly requireUser?: boolean
+  readonly requireUser?: boolean | undefined
   /** Error bodies: `CODE: message` as text, or `{ code, message }` as JSON. @default 'text' */
-  readonly errorFormat?: 'text' | 'json'
+  readonly errorFormat?: 'text' | 'json' | undefined
 }
 
-export interface TusSettings extends Required<Pick<TusOptions,
-  'relativeLocation' | 'checksum' | 'terminateFinished' | 'keepRecords' | 'deletePartials' | 'concatenationWait' | 'errorFormat'
->>, Pick<TusOptions, 'expirationDelta' | 'requireUser'> {
+export interface TusSettings {
+  readonly relativeLocation: boolean
+  readonly checksum: string | false
+  readonly terminateFinished: boolean
+  readonly keepRecords: boolean
+  readonly deletePartials: boolean
+  /** ms */
+  readonly concatenationWait: number
+  readonly errorFormat: 'text' | 'json'
+  /** ms, null for never; undefined leaves it to the plugin. */
+  readonly expirationDelta: number | null | undefined
+  readonly requireUser: boolean | undefined
   readonly extensions: ReadonlySet<TusExtension>
   readonly baseUrl: URL | undefined
   readonly checksumAlgorithms: ReadonlyMap<string, ChecksumAlgorithm>
@@ -81,17 +93,38 @@ const NEEDS: Readonly<Partial<Record<TusExtension, TusExtension>>> = {
   'concatenation-unfinished': 'concatenation'
 }
 
+/** A hash of the host's, which may have more members than these, and may have them from its class. */
+const BODY_HASH: Rule = {
+  holds: value => isObject(value) && typeof value.name === 'string' && /^[a-z0-9-]+$/.test(value.name) &&
+    whole(1).holds(value.length) && func.holds(value.create),
+  text: ''
+}
+
+const RULES: Rules<TusOptions> = {
+  ...mountRules,
+  disable: { ...listOf(oneOf(...tusExtensions)), text: `must be a list of some of ${tusExtensions.join(', ')}` },
+  relativeLocation: boolean,
+  baseUrl: url,
+  checksumAlgorithms: listOf(either(
+    `must be a list of some of ${Object.keys(bodyDigestLengths).join(', ')}, or of objects with a name in lower case, length and create`,
+    oneOf(...Object.keys(bodyDigestLengths)),
+    BODY_HASH
+  )),
+  checksum: checksumOf(fileChecksums),
+  expirationDelta: lifetime(0),
+  terminateFinished: boolean,
+  keepRecords: boolean,
+  deletePartials: boolean,
+  concatenationWait: delay(0),
+  requireUser: boolean,
+  errorFormat: oneOf('text', 'json')
+}
+
 /** @throws {InvalidOption} */
 export function settingsOf (options: TusOptions): TusSettings {
-  const { disable = [], checksum = false, concatenationWait = 20_000 } = options
+  checkByRules('tus', options, RULES)
   const { checksumAlgorithms = ['sha1', 'md5', 'sha256', 'sha512', 'crc32'] } = options
-  for (const name of disable) {
-    if (!tusExtensions.includes(name)) throw new InvalidOption('disable', `has no extension "${name}"`)
-  }
-  if (checksum !== false && !isChecksumAlgorithm(checksum)) throw new InvalidOption('checksum', 'must be false or a supported algorithm')
-  if (!(concatenationWait >= 0)) throw new InvalidOption('concatenationWait', 'must be milliseconds, 0 or more')
-
-  const off = new Set<TusExtension>(disable)
+  const off = new Set<TusExtension>(options.disable)
   const extensions = new Set<TusExtension>()
   for (const extension of tusExtensions) {
     const needed = NEEDS[extension]
@@ -99,31 +132,22 @@ export function settingsOf (options: TusOptions): TusSettings {
   }
   return {
     extensions,
-    baseUrl: options.baseUrl === undefined ? undefined : absoluteUrl(options.baseUrl),
+    baseUrl: options.baseUrl === undefined ? undefined : new URL(options.baseUrl),
     relativeLocation: options.relativeLocation ?? true,
     checksumAlgorithms: new Map(checksumAlgorithms.map(algorithm => namedAlgorithm(algorithm))),
-    checksum,
+    checksum: options.checksum ?? false,
     terminateFinished: options.terminateFinished ?? true,
     keepRecords: options.keepRecords ?? false,
     deletePartials: options.deletePartials ?? false,
-    concatenationWait,
+    concatenationWait: options.concatenationWait ?? 20_000,
     errorFormat: options.errorFormat ?? 'text',
-    ...options.expirationDelta !== undefined && { expirationDelta: options.expirationDelta },
-    ...options.requireUser !== undefined && { requireUser: options.requireUser }
+    expirationDelta: lifetimeOf(options.expirationDelta, undefined),
+    requireUser: options.requireUser
   }
 }
 
 function namedAlgorithm (algorithm: BodyDigestAlgorithm | BodyHash): [string, ChecksumAlgorithm] {
-  const name = typeof algorithm === 'object' ? algorithm.name : algorithm
-  const lengths = new Map<string, number>(Object.entries(bodyDigestLengths))
-  const length = typeof algorithm === 'object' ? algorithm.length : lengths.get(algorithm)
-  if (length === undefined || !/^[a-z0-9-]+$/.test(name)) {
-    throw new InvalidOption('checksumAlgorithms', `must be some of ${[...lengths.keys()].join(', ')}, or objects with a name in lower case`)
-  }
-  return [name, { algorithm, length }]
-}
-
-function absoluteUrl (url: string): URL {
-  if (!URL.canParse(url) || !/^https?:/.test(url)) throw new InvalidOption('baseUrl', 'must be an absolute URL')
-  return new URL(url)
+  return typeof algorithm === 'object'
+    ? [algorithm.name, { algorithm, length: algorithm.length }]
+    : [algorithm, { algorithm, length: bodyDigestLengths[algorithm] }]
 }
