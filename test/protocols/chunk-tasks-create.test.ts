@@ -208,7 +208,7 @@ const SIZES: ReadonlyArray<readonly [name: string, options: ChunkTasksOptions, w
   ['one larger than the limit is lowered', { maxChunkSize: 100 }, { file_size: 1000, chunk_size: 5000 }, [100, 10]],
   ['one below the least is raised', { minChunkSize: 64 }, { file_size: 1000, chunk_size: 10 }, [64, 16]],
   ['so many that they would never end get larger', { maxChunks: 100 }, { file_size: 100_001, chunk_size: 1 }, [1001, 100]],
-  ['the limit goes before their number', { maxChunks: 2, maxChunkSize: 10 }, { file_size: 100 }, [10, 10]],
+  ['as many as there may be of the largest size', { maxChunks: 2, maxChunkSize: 10 }, { file_size: 20, chunk_size: 1 }, [10, 2]],
   ['the default is the host\'s', { chunkSize: 3 }, { file_size: 9 }, [3, 3]],
   ['a last chunk may be the rest', {}, { file_size: 10, chunk_size: 4 }, [4, 3]]
 ]
@@ -220,6 +220,24 @@ t.test('the size of chunks is a wish, and the answer says what holds', async t =
       t.match((await create(server, wanted)).json, { chunk_size: size, chunks_count: count })
     })
   }
+})
+
+t.test('a file of more chunks than there may be of the largest size is refused, unless its size alone is too much', async t => {
+  const message = 'Chunk size is not possible here: a file can have at most'
+  const largest = { file_size: Number.MAX_SAFE_INTEGER, chunk_size: 1 }
+  for (const [options, wanted, most] of [
+    [{}, largest, '10000 chunks of at most 104857600 bytes'],
+    [{ maxChunks: 2, maxChunkSize: 10 }, { file_size: 21 }, '2 chunks of at most 10 bytes']
+  ] as const) {
+    const answer = await create(await serveTasks(t, options), wanted)
+    t.equal(answer.status, 400)
+    t.equal(answer.text, JSON.stringify({ code: 'BAD_REQUEST', message: `${message} ${most}`, status: 400 }))
+    const text = await create(await serveTasks(t, { ...options, errorStyle: 'text' }), wanted)
+    t.equal(text.status, 400)
+    t.equal(text.text, `${message} ${most}`)
+  }
+  const small = await serveTasks(t, {}, { maxBytes: 100 })
+  t.match(await create(small, largest), { status: 413, json: { code: 'FILE_TOO_LARGE' } })
 })
 
 t.test('limits of the registration hold beside those of pools', async t => {

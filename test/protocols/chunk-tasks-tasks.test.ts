@@ -192,6 +192,24 @@ t.test('statistics are of one\'s own tasks', async t => {
   })
 })
 
+t.test('a host may ask for more chunks than anybody can list: what is told of them counts what is there', async t => {
+  const server = await serveTasks(t, { maxChunks: 5 }, {
+    onCreate: draft => ({ ...draft, size: Number.MAX_SAFE_INTEGER, chunkSize: 100 })
+  })
+  const task = await newTask(server)
+  for (const index of [0, 1, 5]) t.equal((await sendChunk(server, task, index, Buffer.alloc(100))).status, 200)
+  const count = Math.ceil(Number.MAX_SAFE_INTEGER / 100)
+  const progress = 3 / count * 100
+  for (const path of ['progress', 'resume']) {
+    t.match((await get(server, `${path}/${task}`)).json, { chunks_count: count, chunks_uploaded: 3, progress, uploaded_chunks: [0, 1, 5] })
+  }
+  t.match((await get(server, 'tasks')).json, [{ chunks_uploaded: 3, uploaded_chunks: [0, 1, 5] }])
+  t.match((await get(server, 'tasks/recent')).json, [{ progress }])
+  t.match((await get(server, 'stats')).json, { total_uploaded_bytes: 300, average_progress: progress })
+  const refused = await complete(server, task)
+  t.match(refused, { status: 400, json: { code: 'CHUNK_MISSING', message: 'Chunk 2 is missing.', meta: { missing: [2, 3, 4, 6, 7] } } })
+})
+
 t.test('anonymous users list nothing, but go on with a task that they know', async t => {
   const server = await serveTasks(t, {}, { user: () => null })
   const task = await newTask(server, THREES)

@@ -16,13 +16,13 @@ export function complete (mount: Mount): RouteHandlerMethod {
   return async (request, reply) => {
     const caller = await callerOf(mount, request, reply)
     const task = await openTask(mount, caller, request)
-    assertNothingMissing(task)
+    assertNothingMissing(mount, task)
     const pool = await checkPlace(mount, caller, task, request)
     try {
       const completed = await verifyEncrypted(mount, task, request, () => mount.uploads.engine.complete(caller, task.upload.id))
       return await sendFile(mount, completed, pool, request, reply)
     } catch (error) {
-      if (error instanceof UploadIncomplete) assertNothingMissing(await openTask(mount, caller, request))
+      if (error instanceof UploadIncomplete) assertNothingMissing(mount, await openTask(mount, caller, request))
       if (isLost(error)) {
         throw new Refused({ status: 400, code: 'SIZE_MISMATCH', message: `The stored file has not ${sizeOf(task.upload)} bytes.` })
       }
@@ -41,8 +41,8 @@ export async function sendFile (
 }
 
 /** @throws {Refused} names the lowest chunk that is missing, and all of them in `meta` */
-function assertNothingMissing ({ upload }: OpenTask): void {
-  const missing = missingChunks(upload)
+function assertNothingMissing ({ settings: { maxChunks } }: Mount, { upload }: OpenTask): void {
+  const missing = missingChunks(upload, maxChunks)
   const [first] = missing
   if (first === undefined) return
   throw new Refused({ status: 400, code: 'CHUNK_MISSING', message: `Chunk ${first} is missing.`, meta: { missing } })

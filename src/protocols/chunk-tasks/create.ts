@@ -1,4 +1,5 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { checkSize } from '../../engine/draft.js'
 import type { JsonObject, Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { cloudFile } from './cloud-file.js'
@@ -42,6 +43,8 @@ function newTaskAnswer (upload: Upload): JsonObject {
 async function createUpload (
   { uploads: { engine }, settings }: Mount, caller: Caller, { wanted, password, chunkSize }: NewTask, { log }: FastifyRequest
 ): Promise<Upload> {
+  // Of a file that is too large its size is what is wrong, not the number of its chunks.
+  checkSize(engine.storage, caller, wanted.fileSize)
   const algorithm = algorithmOf(wanted.hash)
   const encryption = password === null || settings.encryption === undefined ? null : await settings.encryption.seal(password)
   const upload = await engine.create(caller, {

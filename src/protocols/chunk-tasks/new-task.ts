@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/upload-engine.js'
+import { ChunkSizeRefused } from '../../errors.js'
 import { formKind, mediaType, readForm } from '../../http/form.js'
 import { hasBody } from '../../http/stream-scope.js'
 import { FieldReader, count, size, text, time, uuid } from './fields.js'
@@ -38,14 +39,19 @@ export async function readNewTask (request: FastifyRequest): Promise<NewTask> {
   return { wanted: { ...wanted, encrypted: password !== null }, password, chunkSize }
 }
 
-/** Bytes of a chunk: as wanted, within the limits of the host and of the storage. */
+/**
+ * Bytes of a chunk: as wanted, within the limits of the host and of the storage.
+ * @throws {ChunkSizeRefused} the file would have too many chunks of the largest size
+ */
 export function chunkSizeFor (
   wanted: number | null, fileSize: number, settings: ChunkTasksSettings, { capabilities: can }: UploadEngine['storage']
 ): number {
   const { chunkSize, minChunkSize, maxChunkSize, maxChunks } = settings
   const least = Math.max(minChunkSize, can.minChunkSize)
   const most = Math.max(least, Math.min(maxChunkSize, can.maxChunkSize))
-  const forCount = Math.ceil(fileSize / Math.min(maxChunks, can.maxChunks))
+  const mostChunks = Math.min(maxChunks, can.maxChunks)
+  const forCount = Math.ceil(fileSize / mostChunks)
+  if (forCount > most) throw new ChunkSizeRefused(`a file can have at most ${mostChunks} chunks of at most ${most} bytes`)
   return Math.min(most, Math.max(least, forCount, wanted ?? chunkSize))
 }
 

@@ -2,36 +2,37 @@ import { countBytes } from '../../engine/byte-ranges.js'
 import type { JsonObject, JsonValue, Upload } from '../../upload.js'
 import { poolRecord } from './cloud-file.js'
 import type { Pool } from './hooks.js'
-import { type TaskState, chunkSizeOf, chunksCount, isoTime, progressOf, sizeOf, statusOf, taskStateOf, uploadedChunks } from './task.js'
+import {
+  type TaskState, chunkSizeOf, chunksCount, countUploaded, isoTime, progressOf, sizeOf, statusOf, taskStateOf, uploadedChunks
+} from './task.js'
 import { taskIdOf } from './task-id.js'
 
-/** What the records tell of a task. */
-function factsOf (upload: Upload) {
-  const uploaded = uploadedChunks(upload)
-  return {
-    task_id: taskIdOf(upload.id),
-    file_name: upload.filename,
-    file_size: sizeOf(upload),
-    content_type: upload.contentType,
-    chunk_size: chunkSizeOf(upload),
-    chunks_count: chunksCount(upload),
-    chunks_uploaded: uploaded.length,
-    progress: progressOf(upload, uploaded.length),
-    status: statusOf(upload),
-    last_activity: isoTime(upload.updatedAt),
-    created_at: isoTime(upload.createdAt),
-    updated_at: isoTime(upload.updatedAt),
-    uploaded_chunks: uploaded
-  }
-}
+/** What the records tell of a task, each fact made only for those that have it: the indexes of its chunks are many. */
+const FACTS = {
+  task_id: upload => taskIdOf(upload.id),
+  file_name: upload => upload.filename,
+  file_size: sizeOf,
+  content_type: upload => upload.contentType,
+  chunk_size: chunkSizeOf,
+  chunks_count: chunksCount,
+  chunks_uploaded: countUploaded,
+  progress: progressOf,
+  status: statusOf,
+  last_activity: upload => isoTime(upload.updatedAt),
+  created_at: upload => isoTime(upload.createdAt),
+  updated_at: upload => isoTime(upload.updatedAt),
+  uploaded_chunks: uploadedChunks
+} satisfies Readonly<Record<string, (upload: Upload) => JsonValue>>
 
 /** A record of some of the facts, in the contract's order. */
-function recordOf (...names: ReadonlyArray<keyof ReturnType<typeof factsOf>>): (upload: Upload) => JsonObject {
-  return upload => {
-    const facts = factsOf(upload)
-    return Object.fromEntries(names.map(name => [name, facts[name]]))
-  }
+function recordOf (...names: ReadonlyArray<keyof typeof FACTS>): (upload: Upload) => JsonObject {
+  return upload => Object.fromEntries(names.map(name => [name, FACTS[name](upload)]))
 }
+
+const factsOf = recordOf(
+  'task_id', 'file_name', 'file_size', 'content_type', 'chunk_size', 'chunks_count', 'chunks_uploaded', 'progress', 'status',
+  'last_activity', 'created_at', 'updated_at', 'uploaded_chunks'
+)
 
 /** A row of the list of tasks. */
 export function listedTask (upload: Upload, pool: Pool | null): JsonObject {

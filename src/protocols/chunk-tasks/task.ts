@@ -55,27 +55,41 @@ export function hasChunk (upload: Upload, range: ByteRange): boolean {
   return covers(upload.received, range)
 }
 
-/** Indexes of the chunks that are there. */
-export function uploadedChunks (upload: Upload): number[] {
-  const missing = new Set(missingChunks(upload))
-  return Array.from({ length: chunksCount(upload) }, (_, index) => index).filter(index => !missing.has(index))
+/** Indexes of the chunks that are there as a whole, as ranges: without regard to how many chunks they are. */
+function wholeChunks (upload: Upload): ByteRange[] {
+  const chunk = chunkSizeOf(upload)
+  return upload.received.map(([start, end]): ByteRange => {
+    const first = Math.ceil(start / chunk)
+    return [first, Math.max(first, end >= sizeOf(upload) ? chunksCount(upload) : Math.floor(end / chunk))]
+  })
 }
 
-/** Indexes of the chunks that lack at least one byte. */
-export function missingChunks (upload: Upload): number[] {
+/** Indexes of the chunks that are there. */
+export function uploadedChunks (upload: Upload): number[] {
+  return wholeChunks(upload).flatMap(([first, end]) => Array.from({ length: end - first }, (_, index) => first + index))
+}
+
+/** How many chunks are there. */
+export function countUploaded (upload: Upload): number {
+  return wholeChunks(upload).reduce((sum, [first, end]) => sum + end - first, 0)
+}
+
+/** Indexes of the chunks that lack at least one byte, at most `most` of them. */
+export function missingChunks (upload: Upload, most: number): number[] {
   const chunk = chunkSizeOf(upload)
   const missing: number[] = []
   for (const [start, end] of missingRanges(upload.received, sizeOf(upload))) {
-    for (let index = Math.max(Math.floor(start / chunk), (missing.at(-1) ?? -1) + 1); index * chunk < end; index++) missing.push(index)
+    let index = Math.max(Math.floor(start / chunk), (missing.at(-1) ?? -1) + 1)
+    for (; index * chunk < end && missing.length < most; index++) missing.push(index)
   }
   return missing
 }
 
 /** 0 to 100. */
-export function progressOf (upload: Upload, uploaded: number): number {
+export function progressOf (upload: Upload): number {
   if (upload.status === 'complete') return 100
   const all = chunksCount(upload)
-  return all === 0 ? 0 : uploaded / all * 100
+  return all === 0 ? 0 : countUploaded(upload) / all * 100
 }
 
 /** Numbers as the contract sends them; `Pending` and `Paused` have no meaning here. */

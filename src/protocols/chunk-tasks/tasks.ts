@@ -6,7 +6,7 @@ import type { Pool } from './hooks.js'
 import { type Mount, callerOf, openTask, sendJson } from './mount.js'
 import { findPool } from './policy.js'
 import { type TaskQuery, recentLimit, taskQuery } from './query.js'
-import { isTaskState, progressOf, sizeOf, statusOf, taskStateOf, taskStatus, uploadedChunks } from './task.js'
+import { isTaskState, progressOf, sizeOf, statusOf, taskStateOf, taskStatus } from './task.js'
 import { detailsRecord, listedTask, progressRecord, recentRecord, resumeRecord } from './task-records.js'
 
 /** How many tasks the statistics show as recent. */
@@ -41,7 +41,7 @@ export function stats (mount: Mount): RouteHandlerMethod {
     const caller = await callerOf(mount, request, reply)
     const tasks = await ownTasks(mount, caller)
     const count = (status: number): number => tasks.filter(task => statusOf(task) === status).length
-    const progress = tasks.reduce((sum, task) => sum + progressOf(task, uploadedChunks(task).length), 0)
+    const progress = tasks.reduce((sum, task) => sum + progressOf(task), 0)
     return sendJson(reply, {
       total_tasks: tasks.length,
       in_progress_tasks: count(taskStatus.InProgress),
