@@ -100,13 +100,16 @@ export function mayKnow (caller: Caller, upload: Upload): boolean {
     (!caller.restricted || upload.user === null || upload.user === caller.user)
 }
 
+/** The storage has no place for these bytes: EFBIG says so of one file, whose bytes reach farther than the storage's files can. */
+const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
 /** What a failure of an adapter means to a client; errors that already have a status stay as they are. */
 export function adapterError (cause: unknown): unknown {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
   if (typeof code === 'string' && code.startsWith('FST_CHUNKED_UPLOAD_')) return cause
   // By its name: an adapter may have the class from the package's other build.
   if (cause instanceof Error && cause.name === 'StorageLost') return new UploadGone({ cause })
-  return code === 'ENOSPC' || code === 'EDQUOT' ? new StorageFull({ cause }) : new StorageTrouble({ cause })
+  return typeof code === 'string' && NO_ROOM.has(code) ? new StorageFull({ cause }) : new StorageTrouble({ cause })
 }
 
 /** Asks an adapter, and says of a failure what it means to a client. */

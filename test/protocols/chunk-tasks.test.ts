@@ -324,10 +324,10 @@ t.test('a storage that only appends takes chunks in their order and says which o
 
 t.test('trouble with the storage says to try again, and keeps what is there', async t => {
   const memory = memoryStorage()
-  let full = false
+  let full: 'ENOSPC' | 'EFBIG' | undefined
   const storage = changedStorage(memory, {
     write: async (upload, start, batches, progress) => {
-      if (full) throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
+      if (full !== undefined) throw Object.assign(new Error('no space'), { code: full })
       if (start === 3) throw new Error('down')
       await memory.write(upload, start, batches, progress)
     }
@@ -338,8 +338,12 @@ t.test('trouble with the storage says to try again, and keeps what is there', as
   const answer = await sendChunk(server, task, 1, '345')
   exactly(t, answer, 503, { code: 'SERVICE_UNAVAILABLE', message: 'Storage is not available', status: 503 })
   t.equal(answer.headers['retry-after'], '1')
-  full = true
-  exactly(t, await sendChunk(server, task, 2, '678'), 507, { code: 'INSUFFICIENT_STORAGE', message: 'Storage is full', status: 507 })
+  for (const reason of ['ENOSPC', 'EFBIG'] as const) {
+    full = reason
+    const refused = await sendChunk(server, task, 2, '678')
+    exactly(t, refused, 507, { code: 'INSUFFICIENT_STORAGE', message: 'Storage is full', status: 507 })
+    t.equal(refused.headers['retry-after'], undefined, 'nothing changes by trying again at once')
+  }
   t.match((await get(server, `progress/${task}`)).json, { uploaded_chunks: [0] })
 })
 
