@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { TooManyUploads, UploadGone } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
-import { type Upload, type UploadingUpload, isExpired } from '../upload.js'
+import { type JsonObject, type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import { type Caller, isInner, type UploadDraft } from './caller.js'
 import { checkDraft, newUpload } from './draft.js'
 import { asked, type Records } from './records.js'
@@ -29,12 +29,18 @@ export class Creation {
     this.#rules = rules
   }
 
-  /** @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link ChecksumUnsupported} {@link TooManyUploads} and what `onCreate` throws */
-  async create (caller: Caller, wanted: UploadDraft): Promise<Upload> {
+  /**
+   * @param stateOf what the protocol has to remember, where that takes long to make: asked once nothing refuses the upload any more
+   * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link ChecksumUnsupported} {@link TooManyUploads} and what `onCreate` throws
+   */
+  async create (caller: Caller, wanted: UploadDraft, stateOf?: (draft: UploadDraft) => Promise<JsonObject>): Promise<Upload> {
     checkDraft(this.#storage, caller, wanted)
     const draft = await caller.hooks.onCreate?.(wanted) ?? wanted
     checkDraft(this.#storage, caller, draft)
-    return await this.#countingOpen(caller, () => this.#store(newUpload(caller, draft, this.#rules.slidingExpiry), draft.serial))
+    return await this.#countingOpen(caller, async () => {
+      const protocolState = await stateOf?.(draft) ?? draft.protocolState
+      return await this.#store(newUpload(caller, { ...draft, protocolState }, this.#rules.slidingExpiry), draft.serial)
+    })
   }
 
   /** Runs `create` if the user may have one more unfinished upload; his creations wait for each other, so that the count is right. */

@@ -4,7 +4,9 @@ import { OffsetMismatch, SizeConflict, TakenOver, UploadGone } from '../errors.j
 import type { Locks } from '../locks/contract.js'
 import type { ListQuery, Metadata } from '../metadata/contract.js'
 import type { Storage } from '../storage/contract.js'
-import { type ByteRange, type CompleteUpload, type RemovalReason, type Upload, type UploadingUpload, offsetOf } from '../upload.js'
+import {
+  type ByteRange, type CompleteUpload, type JsonObject, type RemovalReason, type Upload, type UploadingUpload, offsetOf
+} from '../upload.js'
 import { Bodies } from './bodies.js'
 import { covers } from './byte-ranges.js'
 import { type Caller, isInner, type UploadDraft } from './caller.js'
@@ -126,11 +128,13 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /**
    * Makes a new, empty upload.
+   * @param stateOf makes its `protocolState`, out of what the host has left of the draft, once nothing refuses the upload any more: for
+   * what takes long
    * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link TooManyUploads} and what `onCreate` throws
    */
-  async create (caller: Caller, wanted: UploadDraft): Promise<Upload> {
+  async create (caller: Caller, wanted: UploadDraft, stateOf?: (draft: UploadDraft) => Promise<JsonObject>): Promise<Upload> {
     return await this.#turns.track(async () => {
-      const created = await this.#creation.create(caller, wanted)
+      const created = await this.#creation.create(caller, wanted, stateOf)
       this.#tell(created, () => { this.emit('create', created) })
       return created
     })

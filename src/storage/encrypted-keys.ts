@@ -74,14 +74,35 @@ async function keyPairOf (
   password: string, salt: Buffer, { cost, blockSize, parallelization }: ScryptCost
 ): Promise<{ readonly privateKey: KeyObject, readonly publicKey: KeyObject }> {
   const maxmem = 256 * cost * blockSize
-  const seed = await new Promise<Buffer>((resolve, reject) => {
+  const seed = await inTurn(() => new Promise<Buffer>((resolve, reject) => {
     scrypt(password.normalize('NFKC'), salt, 32, { cost, blockSize, parallelization, maxmem }, (error, key) => {
       if (error === null) resolve(key)
       else reject(error)
     })
-  })
+  }))
   const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' })
   return { privateKey, publicKey: createPublicKey(privateKey) }
+}
+
+/**
+ * At most so many run at a time: the threads of the pool are the process's, and whatever reads or writes a file needs one. Hence this queue
+ * is the process's, too.
+ */
+const MOST_AT_A_TIME = 2
+let running = 0
+const waiting: Array<() => void> = []
+
+async function inTurn<T> (work: () => Promise<T>): Promise<T> {
+  if (running < MOST_AT_A_TIME) running++
+  else await new Promise<void>(resolve => { waiting.push(resolve) })
+  try {
+    return await work()
+  } finally {
+    const next = waiting.shift()
+    // Who waited takes this one's place.
+    if (next === undefined) running--
+    else next()
+  }
 }
 
 /** What stands in front of the 32 bytes of an X25519 key in DER (RFC 8410). */

@@ -1,3 +1,4 @@
+import { createHook } from 'node:async_hooks'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -9,16 +10,16 @@ const CHUNK = 100_000
 const PASSWORD = 'open sesame'
 const POOL = '11111111-2222-3333-4444-555555555555'
 
+const CHEAP = { cost: 16, blockSize: 8, parallelization: 1 }
+
 interface Vault {
   readonly server: TestServer
   readonly storage: EncryptedStorage
   readonly directory: string
 }
 
-async function serve (t: Test): Promise<Vault> {
-  const directory = t.testdir()
-  const scrypt = { cost: 16, blockSize: 8, parallelization: 1 }
-  const storage = encryptedStorage(diskStorage({ directory: join(directory, 'files') }), { scrypt })
+async function serve (t: Test, directory = t.testdir()): Promise<Vault> {
+  const storage = encryptedStorage(diskStorage({ directory: join(directory, 'files') }), { scrypt: CHEAP })
   const resolvePool = (id: string | null): Pool | null => id === null ? null : { id, allowEncryption: false }
   const server = await serveTasks(t, { encryption: storage, resolvePool }, { storage }, { directory })
   return { server, storage, directory }
@@ -103,4 +104,60 @@ t.test('encrypted files are never instant uploads, and a pool may forbid them', 
   })
   t.equal((await create(server, { encrypt_password: '' })).status, 200, 'an empty password is none')
   t.notMatch((await get(server, 'tasks')).text, PASSWORD)
+})
+
+t.test('what is refused costs no key, and what is taken asks the host once', async t => {
+  const storage = encryptedStorage(diskStorage({ directory: t.testdir() }), { scrypt: CHEAP })
+  let sealed = 0
+  let asked = 0
+  const encryption = { ...storage, seal: async (password: string) => { sealed++; return await storage.seal(password) } }
+  const server = await serveTasks(t, { encryption }, {
+    storage,
+    maxBytes: 100,
+    allowedTypes: ['image/*'],
+    maxOpenUploads: 1,
+    onCreate: draft => {
+      asked++
+      if (draft.filename === 'refused') throw Object.assign(new Error('not this one'), { statusCode: 402 })
+      return { ...draft, protocolState: { ...draft.protocolState, mine: true } }
+    }
+  })
+  const secret = { content_type: 'image/png', encrypt_password: PASSWORD }
+  t.equal((await create(server, { ...secret, file_size: 101 })).status, 413)
+  t.equal((await create(server, { ...secret, content_type: 'text/plain' })).status, 415)
+  t.equal((await create(server, { ...secret, file_name: 'refused' })).status, 402)
+  t.equal(sealed, 0)
+  asked = 0
+  const task = await newTask(server, secret)
+  t.equal(asked, 1)
+  t.equal(sealed, 1)
+  t.equal((await create(server, secret)).status, 429)
+  t.equal(sealed, 1)
+  const { protocolState } = await server.app.chunkedUpload.get(uploadIdOf(task)) ?? {}
+  t.match(protocolState, { mine: true, encryption: { publicKey: String } }, 'what the host has put there stays')
+})
+
+t.test('keys are made two at a time, of all storages and for all who ask: other work finds a thread', async t => {
+  const directory = t.testdir()
+  const vaults = [await serve(t, join(directory, 'one')), await serve(t, join(directory, 'other'))]
+  const secret = { file_size: 10, encrypt_password: PASSWORD }
+  const [task] = await Promise.all(vaults.map(({ server }) => newTask(server, secret)))
+  const upload = await vaults[0]?.server.app.chunkedUpload.get(uploadIdOf(task ?? ''))
+  if (upload === undefined) throw new Error('no upload')
+  const running = new Set<number>()
+  const counts: number[] = []
+  const hook = createHook({
+    init: (id, type) => {
+      if (type === 'SCRYPTREQUEST') counts.push(running.add(id).size)
+    },
+    before: id => { running.delete(id) }
+  }).enable()
+  t.teardown(() => { hook.disable() })
+  const ask = async ({ server, storage }: Vault): Promise<unknown> => await Promise.all([
+    ...Array.from({ length: 8 }, () => create(server.client(), secret)),
+    ...Array.from({ length: 4 }, () => storage.unlock(upload, 'a guess').catch(() => {}))
+  ])
+  await Promise.all(vaults.map(ask))
+  t.equal(counts.length, 24)
+  t.equal(Math.max(...counts), 2)
 })

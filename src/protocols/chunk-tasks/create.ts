@@ -46,18 +46,20 @@ async function createUpload (
   // Of a file that is too large its size is what is wrong, not the number of its chunks.
   checkSize(engine.storage, caller, wanted.fileSize)
   const algorithm = algorithmOf(wanted.hash)
-  const encryption = password === null || settings.encryption === undefined ? null : await settings.encryption.seal(password)
+  const { encryption } = settings
   const upload = await engine.create(caller, {
     filename: wanted.fileName,
     contentType: wanted.contentType,
     metadata: {},
-    protocolState: newTaskState(wanted, encryption),
+    protocolState: newTaskState(wanted, null),
     size: wanted.fileSize,
     chunkSize: chunkSizeFor(chunkSize, wanted.fileSize, settings, engine.storage),
     checksum: algorithm === undefined ? null : { algorithm, value: wanted.hash },
     expiresIn: settings.expirationDelta,
     serial: false
-  })
+  }, password === null || encryption === undefined
+    ? undefined
+    : async ({ protocolState }) => ({ ...protocolState, encryption: await encryption.seal(password) }))
   log.debug({ upload: upload.id }, 'upload task created')
   return upload
 }
