@@ -4,7 +4,7 @@ import type { ChunkTasksOptions, HostUploads } from '../../src/index.js'
 import { uploadIdOf } from '../../src/index.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
 import { memoryStorage } from '../../src/storage/memory.js'
-import { changedStorage } from '../support/engine.js'
+import { changedMetadata, changedStorage } from '../support/engine.js'
 import {
   PATH, UNKNOWN_TASK, complete, create, get, hashOf, members, newTask, sendChunk, serveTasks, upload, type Wanted
 } from '../support/chunk-tasks.js'
@@ -240,20 +240,23 @@ interface Dedupe {
   readonly wanted?: Wanted
   readonly user?: string
   readonly known: boolean
+  /** By a hash of a kind that nobody verifies. Default: as `known` */
+  readonly unverified?: boolean
 }
 
 const DEDUPES: readonly Dedupe[] = [
   { name: 'the same user', known: true },
   { name: 'another user', user: 'bob', known: false },
-  { name: 'another user, where a hash is worth it to the host', user: 'bob', options: { dedupe: 'all' }, known: true },
+  { name: 'another user, where a hash is worth it to the host', user: 'bob', options: { dedupe: 'all' }, known: true, unverified: false },
+  { name: 'the same user, where everybody\'s files count', options: { dedupe: 'all' }, known: true },
   { name: 'the same user in another pool', wanted: { pool_id: POOL }, known: false },
   { name: 'the same hash of another size', wanted: { file_size: 11 }, known: false },
   { name: 'nobody, where it is off', options: { dedupe: false }, known: false }
 ]
 
 t.test('a file that is there already need not be sent: instant upload', async t => {
-  for (const { name, options, wanted, user, known } of DEDUPES) {
-    for (const hash of [hashOf('sha1', TEN), 'my-own-hash']) {
+  for (const { name, options, wanted, user, known: verified, unverified = verified } of DEDUPES) {
+    for (const [hash, known] of [[hashOf('sha1', TEN), verified], ['my-own-hash', unverified]] as const) {
       await t.test(`${name}, by ${hash}`, async t => {
         const server = await serveTasks(t, options)
         const first = await upload(server, TEN, { hash })
@@ -263,6 +266,38 @@ t.test('a file that is there already need not be sent: instant upload', async t 
       })
     }
   }
+})
+
+t.test('a hash that nobody verifies gives no user another\'s file, and makes the server look through nobody else\'s', async t => {
+  const fake = 'ab'.repeat(48)
+  for (const [options, plugin] of [[{ dedupe: 'all' }, {}], [{}, { userRestricted: false }]] as const) {
+    const memory = memoryMetadata()
+    const users: unknown[] = []
+    const metadata = changedMetadata(memory, {
+      list: async query => {
+        users.push(query.user)
+        return await memory.list(query)
+      }
+    })
+    const server = await serveTasks(t, options, { ...plugin, metadata, sweepInterval: false })
+    t.equal((await upload(server, Buffer.from('evil'), { hash: fake }, 'mallory')).status, 200)
+    t.match((await create(server, { hash: fake, file_size: 4 }, 'mallory')).json, { file_exists: true })
+    users.length = 0
+    t.match((await create(server, { hash: fake, file_size: 4 }, 'victim')).json, { file_exists: false })
+    t.match((await create(server, { hash: hashOf('md5', 'evil'), file_size: 4 }, 'victim')).json, { file_exists: false })
+    t.strictSame(users, ['victim'])
+  }
+})
+
+t.test('a file that the host keeps without its checksum is not found by others, whatever its hash is said to be', async t => {
+  const server = await serveTasks(t, { dedupe: 'all' }, {
+    onCreate: draft => draft.filename === 'unverified' ? { ...draft, checksum: null } : draft
+  })
+  const hash = hashOf('md5', TEN)
+  const { id } = members(await upload(server, TEN, { hash }))
+  await upload(server, Buffer.from('evil'), { hash: hashOf('md5', 'good'), file_name: 'unverified' }, 'mallory')
+  t.match((await create(server, { hash: hashOf('md5', 'good'), file_size: 4 }, 'victim')).json, { file_exists: false })
+  t.match((await create(server, { hash }, 'victim')).json, { file_exists: true, file: { id } })
 })
 
 t.test('of several files with a hash the one of the right pool is found, and none that is over', async t => {
