@@ -235,6 +235,29 @@ t.test('a small file comes in one request, its fields before or after it', async
   t.match((await get(server, 'tasks')).headers, { 'x-total': '2' }, 'nothing is left of those that were refused')
 })
 
+t.test('the type that a pool lets in is the type that is stored', async t => {
+  const server = await serveTasks(t, { resolvePool: () => ({ acceptTypes: ['image/*'] }) })
+  const field = (content: string) => ({ name: 'content_type', content })
+  const file = (type: string) => ({ name: 'file', filename: 'a', type, content: TEN })
+  for (const [parts, stored] of [
+    [[file('image/png')], 'image/png'],
+    [[file('text/html')], undefined],
+    [[field('image/png'), file('text/html')], 'image/png'],
+    [[field(''), file('image/png')], 'image/png'],
+    [[file('text/html'), field('image/png')], undefined],
+    [[field('text/html'), file('image/png')], undefined],
+    [[file('image/png'), field('text/html')], 'image/png']
+  ] as const) {
+    const answer = await direct(server, parts)
+    t.match(answer, stored === undefined
+      ? { status: 403, json: { message: "Content type text/html is not allowed by the pool's policy" } }
+      : { status: 200, json: { mime_type: stored } })
+  }
+  t.match((await get(server, 'tasks')).headers, { 'x-total': '4' })
+  const typed = await serveTasks(t, {}, { allowedTypes: ['image/*'] })
+  t.equal((await direct(typed, [field('text/html'), file('image/png')])).status, 415, 'and so is the type that the registration lets in')
+})
+
 t.test('direct says what it lacks, and what it does not take', async t => {
   const server = await serveTasks(t, { directBytes: 1024 * 1024 })
   const required = '{"code":"BAD_REQUEST","message":"File is required","status":400}'

@@ -12,7 +12,10 @@ import { type Refused, badRequest } from './problem.js'
 
 const MIB = 1024 * 1024
 
-/** POST direct: a small file in one form, with `pool_id`, `bundle_id`, `expired_at` and `content_type` as fields before or after it. */
+/**
+ * POST direct: a small file in one form, with `pool_id`, `bundle_id` and `expired_at` as fields before or after it. A field `content_type`
+ * before it takes the place of the part's own type; behind it, it comes too late: by then the file has a type, which was checked.
+ */
 export function direct (mount: Mount): RouteHandlerMethod {
   return async (request, reply) => {
     const known = await callerOf(mount, request, reply)
@@ -33,11 +36,12 @@ export function direct (mount: Mount): RouteHandlerMethod {
 
 async function newUpload ({ uploads: { engine }, settings }: Mount, caller: Caller, file: FormFile): Promise<Upload> {
   const { checksum, expirationDelta } = settings
+  const wanted = wantedOf(file)
   return await engine.create(caller, {
     filename: file.filename,
-    contentType: file.contentType,
+    contentType: wanted.contentType,
     metadata: {},
-    protocolState: newTaskState({ ...wantedOf(file), encrypted: false, fileSize: 0 }, null),
+    protocolState: newTaskState({ ...wanted, encrypted: false, fileSize: 0 }, null),
     size: null,
     chunkSize: null,
     checksum: checksum === false ? null : { algorithm: checksum, value: null },
@@ -53,7 +57,8 @@ async function storeWhole (
   const { upload } = await engine.write(caller, id, { start: 0, body: file.body, atomic: true })
   await file.finish()
   const encrypted = file.fields['encrypt_password'] !== undefined
-  const wanted = { ...wantedOf(file), encrypted, fileSize: offsetOf(upload), user: caller.user }
+  const contentType = upload.contentType ?? ''
+  const wanted = { ...wantedOf(file), contentType, encrypted, fileSize: offsetOf(upload), user: caller.user }
   const pool = await checkPolicy({ ...settings, encryption: undefined }, wanted, request)
   await engine.update(caller, id, () => ({ protocolState: newTaskState(wanted, null) }))
   return await sendFile(mount, await engine.complete(caller, id, { asReceived: true }), pool, request, reply)
@@ -64,7 +69,7 @@ function wantedOf ({ fields, filename, contentType }: FormFile) {
   const wanted = {
     hash: '',
     fileName: filename,
-    contentType: read.optional('content_type', text) ?? contentType,
+    contentType: read.optional('content_type', text) || contentType,
     poolId: read.optional('pool_id', uuid),
     bundleId: read.optional('bundle_id', uuid),
     expiredAt: read.optional('expired_at', time)
