@@ -5,7 +5,7 @@ import type { ByteRange, CompleteUpload, JsonValue, Upload } from '../upload.js'
  * Where bytes live. The engine calls under its locks: per upload either one sequential writer, or several
  * writers of ranges that do not overlap (only with `anyOffset`). Adapters know no rule of uploads.
  *
- * Errors: throw what the service throws. The engine answers 507 to ENOSPC and EDQUOT, 410 to {@link StorageLost},
+ * Errors: throw what the service throws. The engine answers 507 to ENOSPC, EDQUOT and EFBIG, 410 to {@link StorageLost},
  * and 503 to everything else but the package's own errors: `errors.LocationInvalid` says that `upload.target` can never work.
  */
 export interface Storage {

@@ -26,11 +26,12 @@ export interface ChunkTasksOptions extends ChunkTaskHooks {
   readonly minChunkSize?: number | undefined
   /** Bytes: a wish for larger chunks is lowered to it. @default 104857600 */
   readonly maxChunkSize?: number | undefined
-  /** A file of more chunks gets larger ones, up to `maxChunkSize`. @default 10000 */
+  /** A file of more chunks gets larger ones, up to `maxChunkSize`; one that needs more even so is refused. @default 10000 */
   readonly maxChunks?: number | undefined
   /**
    * Which files make an upload needless when a client names their hash: `user`, the same user's in the same pool (everybody's where
    * users are not restricted); `all`, which tells whoever knows a hash that somebody stored the file; a function that finds one; or none.
+   * Of other users' files only hashes that were verified count.
    * @default 'user'
    */
   readonly dedupe?: 'user' | 'all' | false | FindFile | undefined
