@@ -1,9 +1,9 @@
 import { parse as parseQuery } from 'node:querystring'
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import { BodyCut, BodyStalled, FormInvalid, FormTooLarge, JsonInvalid } from '../errors.js'
+import { FormInvalid, FormTooLarge, JsonInvalid } from '../errors.js'
 import { type Part, readParts } from './multipart.js'
-import { watchStall } from './stall-watch.js'
+import { readBody } from './read-body.js'
 import { bodyOf, stallTimeoutOf } from './stream-scope.js'
 
 /** Bytes that a small form or JSON body may have. */
@@ -58,22 +58,12 @@ export async function readForm (request: FastifyRequest): Promise<Readonly<Recor
 async function readText (body: Readable, stallTimeout: number): Promise<string> {
   const parts: Uint8Array[] = []
   let bytes = 0
-  await new Promise<void>((resolve, reject) => {
-    const fail = (error: Error): void => {
-      body.off('data', onData).pause()
-      reject(error)
-    }
-    const onData = (data: Uint8Array): void => {
-      bytes += data.length
-      parts.push(data)
-      if (bytes > FORM_BYTES) fail(new FormTooLarge(`at most ${FORM_BYTES} bytes`))
-    }
-    const onCut = (cause?: unknown): void => { reject(new BodyCut({ cause })) }
-    body.on('data', onData).on('end', resolve).on('error', onCut).on('aborted', onCut).on('close', onCut)
-    watchStall(body, stallTimeout, () => { fail(new BodyStalled(stallTimeout)) })
-    if (body.readableEnded) resolve()
-    else if (body.destroyed) onCut()
+  await readBody(body, stallTimeout, data => {
+    bytes += data.length
+    parts.push(data)
+    return bytes <= FORM_BYTES
   })
+  if (bytes > FORM_BYTES) throw new FormTooLarge(`at most ${FORM_BYTES} bytes`)
   return Buffer.concat(parts).toString('utf8')
 }
 

@@ -87,8 +87,7 @@ export async function * readParts (
     if (isNamed(name)) push({ kind: 'file', name, filename: filename ?? '', contentType, body: stream })
   })
   busboy.on('field', (name: string | undefined, value, _nameCut, valueCut) => {
-    text += name?.length ?? 0
-    text += value.length
+    text += Buffer.byteLength(name ?? '') + Buffer.byteLength(value)
     if (valueCut) finish(new FormTooLarge(`a field may have ${fieldBytes} bytes`))
     else if (text > textBytes) finish(new FormTooLarge(`all fields together may have ${textBytes} bytes`))
     else if (isNamed(name)) push({ kind: 'field', name, value })

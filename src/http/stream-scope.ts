@@ -5,7 +5,7 @@ import AjvCompiler from '@fastify/ajv-compiler'
 import SerializerSelector from '@fastify/fast-json-stringify-compiler'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BodyCut } from '../errors.js'
-import type { OpenBodies } from './unread-body.js'
+import { type OpenBodies, announcesBody } from './unread-body.js'
 
 const STALL_TIMEOUT = Symbol('chunked-upload.stallTimeout')
 
@@ -65,7 +65,7 @@ export function hasBody (request: FastifyRequest): boolean {
 function streamOf ({ body, raw }: FastifyRequest): Readable | undefined {
   if (body instanceof Readable) return body
   // On HTTP/2 a body needs neither a length nor a type, and without both Fastify looks for none.
-  return body === undefined && raw instanceof Http2ServerRequest && !raw.stream.endAfterHeaders ? raw : undefined
+  return body === undefined && raw instanceof Http2ServerRequest && announcesBody(raw) ? raw : undefined
 }
 
 /**

@@ -71,7 +71,8 @@ export class OpenBodies {
   }
 }
 
-function announcesBody (raw: IncomingMessage): boolean {
+/** True when the request says that it brings a body, be it an empty one of unknown length. */
+export function announcesBody (raw: IncomingMessage): boolean {
   if (raw instanceof Http2ServerRequest) return !raw.stream.endAfterHeaders
   const { 'content-length': length = '0', 'transfer-encoding': coding } = raw.headers
   return length !== '0' || coding !== undefined

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import { BodyCut, BodyStalled, FormInvalid, LengthMismatch } from '../../errors.js'
+import { FormInvalid, LengthMismatch } from '../../errors.js'
 import { dispositionFilename } from '../../http/content-disposition.js'
 import { formKind, mediaType, partsOf, readForm } from '../../http/form.js'
 import type { FilePart } from '../../http/multipart.js'
-import { watchStall } from '../../http/stall-watch.js'
+import { readBody } from '../../http/read-body.js'
 import { bodyOf, contentLength, hasBody, stallTimeoutOf } from '../../http/stream-scope.js'
 import { noChunk, unsupportedMediaType } from './wording.js'
 
@@ -113,24 +113,10 @@ export async function tellingLength<T> ({ body, length, stallTimeout }: Chunk, s
     return await store()
   } catch (error) {
     if (!(error instanceof LengthMismatch)) throw error
-    if (length === undefined && !body.readableEnded) await readExcess(body, stallTimeout)
+    if (length === undefined) {
+      const most = bytes + EXCESS_BYTES
+      await readBody(body, stallTimeout, () => bytes <= most)
+    }
     throw new LengthMismatch(length ?? bytes, error.expected)
   }
-}
-
-async function readExcess (body: Readable, stallTimeout: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    let left = EXCESS_BYTES
-    const onCut = (cause?: unknown): void => { reject(new BodyCut({ cause })) }
-    const onData = (data: Uint8Array): void => {
-      left -= data.length
-      if (left >= 0) return
-      body.off('data', onData).pause()
-      resolve()
-    }
-    body.on('data', onData).on('end', resolve).on('error', onCut).on('aborted', onCut).on('close', onCut)
-    watchStall(body, stallTimeout, () => { reject(new BodyStalled(stallTimeout)) })
-    if (body.destroyed && !body.readableEnded) onCut()
-    else body.resume()
-  })
 }

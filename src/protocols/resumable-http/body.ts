@@ -1,8 +1,8 @@
-import { Http2ServerRequest } from 'node:http2'
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { BodyDigest } from '../../engine/body-digest.js'
 import { contentLength } from '../../http/stream-scope.js'
+import { announcesBody } from '../../http/unread-body.js'
 import { contentDigests } from './digests.js'
 import { completenessOf, type IntegerField, integerField } from './fields.js'
 import { inconsistentLength, Refusal } from './problem.js'
@@ -26,7 +26,7 @@ export interface UploadBody {
 /** @throws {Refusal} 400, a number that cannot be */
 export function uploadBodyOf (request: FastifyRequest): UploadBody {
   const version = versionOf(request)
-  const present = hasContent(request)
+  const present = announcesBody(request.raw)
   const size = bytesIn('Upload-Length', integerField(request, 'Upload-Length'))
   return {
     version,
@@ -59,10 +59,4 @@ export function sizeBy ({ size, length, last }: UploadBody, offset: number): num
 function bytesIn (name: string, value: IntegerField): number | undefined {
   if (value === 'too-large' || (value !== undefined && value < 0)) throw new Refusal(400, `${name} is no size that a file can have`)
   return value
-}
-
-function hasContent ({ raw }: FastifyRequest): boolean {
-  if (raw instanceof Http2ServerRequest) return !raw.stream.endAfterHeaders
-  const { 'content-length': length = '0', 'transfer-encoding': coding } = raw.headers
-  return length !== '0' || coding !== undefined
 }
