@@ -26,7 +26,8 @@ const allowed = {
   'host-uploads': ['engine', 'option-rules', 'upload', 'errors'],
   options: ['protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
   sweeper: [],
-  plugin: ['options', 'host-uploads', 'sweeper', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
+  'request-caller': ['options', 'protocols', 'engine', 'option-rules', 'upload', 'errors'],
+  plugin: ['options', 'host-uploads', 'request-caller', 'sweeper', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
   testing: ['contract', 'option-rules', 'upload', 'errors'],
   index: ['plugin', 'host-uploads', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors']
 }

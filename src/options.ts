@@ -92,7 +92,11 @@ export interface ChunkedUploadOptions {
   /** Form field that carries the bytes. drf: field_name. @default ['file', 'my_file'] */
   readonly fieldName?: string | readonly string[] | undefined
 
-  /** Who sends the request. drf: request.user. @default request => request.user?.id ?? null */
+  /**
+   * Who sends the request; null for an anonymous one. drf: request.user. A `request.user` that has neither `id` nor `sub`, or an empty
+   * string, is answered 500 and never taken for an anonymous request.
+   * @default `request.user.id`, else `request.user.sub` (@fastify/jwt); null without a `request.user`
+   */
   readonly user?: ((request: FastifyRequest) => MaybePromise<UserId | null | undefined>) | undefined
   /** Uploads of a user are that user's alone, and unknown to everybody else. drf: USER_RESTRICTED. @default true */
   readonly userRestricted?: boolean | undefined

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, RegisterOptions } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, RegisterOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Caller, UploadDraft } from './engine/caller.js'
+import type { Caller } from './engine/caller.js'
 import { UploadEngine } from './engine/upload-engine.js'
-import { InvalidOption, NameTaken, TypeNotAllowed } from './errors.js'
+import { InvalidOption, NameTaken } from './errors.js'
 import { EngineUploads, type HostUploads } from './host-uploads.js'
 import { streamScope } from './http/stream-scope.js'
 import { OpenBodies } from './http/unread-body.js'
@@ -16,10 +16,10 @@ import { memoryMetadata } from './metadata/memory.js'
 import { type ChunkedUploadOptions, checkOptions, milliseconds, routeOptionsOf } from './options.js'
 import { contentRange } from './protocols/content-range.js'
 import type { Uploads } from './protocols/contract.js'
+import { requestCallers } from './request-caller.js'
 import type { Storage } from './storage/contract.js'
 import { diskStorage } from './storage/disk.js'
 import { Sweeper } from './sweeper.js'
-import type { UserId } from './upload.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -74,7 +74,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     }
   })
 
-  const userOf = options.user ?? defaultUser
+  const callerOf = requestCallers(options, fastify.log)
   const settings: Uploads['settings'] = {
     expirationDelta,
     checksum: options.checksum ?? 'md5',
@@ -86,19 +86,13 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
       ? false
       : { inline: options.downloads === true ? [] : options.downloads.inline ?? [] }
   }
-  const { prefix = '', logLevel, logSerializers, maxBytes = null } = options
+  const { prefix = '', logLevel, logSerializers } = options
   for (const protocol of options.protocols ?? [contentRange()]) {
     const uploads: Uploads = {
       engine,
       settings,
       routeOptions: route => routeOptionsOf(options, route),
-      caller: async (request, reply) => ({
-        protocol: protocol.name,
-        user: asUserId(await userOf(request)),
-        restricted: settings.userRestricted,
-        maxBytes: typeof maxBytes === 'function' ? asLimit(await maxBytes(request)) : maxBytes,
-        hooks: hooksOf(options, request, reply)
-      })
+      caller: callerOf(protocol.name)
     }
     await fastify.register(async scope => {
       streamScope(scope, bodies, engine.options.stallTimeout)
@@ -152,57 +146,6 @@ function makeDisk ({ directory, durability, path, completeExt, incompleteExt }: 
   } catch (error) {
     throw new InvalidOption('path', `cannot be used: ${error instanceof Error ? error.message : String(error)}`)
   }
-}
-
-function hooksOf (options: ChunkedUploadOptions, request: FastifyRequest, reply: FastifyReply): Caller['hooks'] {
-  const { onCreate, onComplete, onRemove, allowedTypes } = options
-  const context = { request, reply }
-  return {
-    ...(onCreate !== undefined || allowedTypes !== undefined) && {
-      onCreate: async (draft: UploadDraft) => {
-        const { contentType, partial } = draft
-        if (partial !== true && !await isAllowed(allowedTypes, contentType, request)) throw new TypeNotAllowed(contentType ?? '')
-        const changes: unknown = await onCreate?.(draft, context) ?? {}
-        if (typeof changes !== 'object') throw new InvalidOption('onCreate', 'must return an object with what to change, or nothing')
-        return { ...draft, ...changes }
-      }
-    },
-    ...onComplete !== undefined && { onComplete: async upload => await onComplete(upload, context) ?? undefined },
-    ...onRemove !== undefined && { onRemove: async upload => { await onRemove(upload, context) } }
-  }
-}
-
-async function isAllowed (
-  allowed: ChunkedUploadOptions['allowedTypes'], contentType: string | null, request: FastifyRequest
-): Promise<boolean> {
-  if (allowed === undefined) return true
-  if (typeof allowed === 'function') return await allowed(contentType, request)
-  const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  return allowed.some(entry => {
-    const wanted = entry.toLowerCase()
-    return wanted === type || wanted === '*/*' || (wanted.endsWith('/*') && type.startsWith(wanted.slice(0, -1)))
-  })
-}
-
-/** `request.user?.id`, which the usual authentication plugins set. */
-function defaultUser (request: FastifyRequest): unknown {
-  const user: unknown = 'user' in request ? request.user : undefined
-  return typeof user === 'object' && user !== null && 'id' in user ? user.id : undefined
-}
-
-/** What is there but no id must not pass for an anonymous user. @throws {InvalidOption} */
-function asUserId (user: unknown): UserId | null {
-  if (user === undefined || user === null || user === '') return null
-  if (typeof user === 'bigint') return String(user)
-  if (typeof user === 'string' || (typeof user === 'number' && Number.isFinite(user))) return user
-  throw new InvalidOption('user', 'must return a string, a finite number, or null')
-}
-
-/** What is no number must not pass for no limit. @throws {InvalidOption} */
-function asLimit (bytes: unknown): number | null {
-  if (bytes === undefined || bytes === null) return null
-  if (typeof bytes === 'number' && bytes >= 0) return bytes
-  throw new InvalidOption('maxBytes', 'must return bytes, or null')
 }
 
 function joinPrefix (...parts: readonly string[]): string {

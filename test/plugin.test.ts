@@ -142,9 +142,10 @@ t.test('the user of a request', async t => {
     ['is the id of what an authentication plugin left on it', { id: 7 }, 7],
     ['may have a text for an id', { id: 'ann' }, 'ann'],
     ['may have a bigint for an id', { id: 7n }, '7'],
-    ['is nobody when there is none', null, null],
-    ['is nobody when that has no id', { name: 'ann' }, null],
-    ['is nobody when the id is empty', { id: '' }, null]
+    ['is its subject where it has no id', { sub: 'ann' }, 'ann'],
+    ['is its subject where its id is null', { id: null, sub: 'ann' }, 'ann'],
+    ['may be the id itself', 'ann', 'ann'],
+    ['is anonymous when there is none', null, null]
   ]
   for (const [title, user, wanted] of cases) {
     t.test(title, async t => {
@@ -160,8 +161,8 @@ t.test('the user of a request', async t => {
   })
 
   t.test('that is there but no id never passes for an anonymous one', async t => {
-    for (const id of [{ $oid: 'x' }, NaN, true]) {
-      const host = await app(t, {}, { id })
+    for (const user of [{ id: { $oid: 'x' } }, { id: NaN }, { id: true }, { id: '' }, { sub: '' }, '', true, []]) {
+      const host = await app(t, {}, user)
       const reply = await host.inject({ method: 'POST', url: '/u' })
       t.equal(reply.statusCode, 500)
       t.match(reply.json().message, 'option "user" must return')

@@ -1,0 +1,84 @@
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller, UploadDraft } from './engine/caller.js'
+import { InvalidOption, TypeNotAllowed } from './errors.js'
+import { isObject } from './option-rules.js'
+import type { ChunkedUploadOptions } from './options.js'
+import type { Uploads } from './protocols/contract.js'
+import type { UserId } from './upload.js'
+
+/**
+ * Tells on whose behalf a request acts: its user, its limits, and the host's hooks bound to it.
+ * @param log is told once when the user of a request cannot be known; each of these requests is refused
+ */
+export function requestCallers (options: ChunkedUploadOptions, log: FastifyBaseLogger): (protocol: string) => Uploads['caller'] {
+  const { user: userOf = defaultUser, userRestricted: restricted = true, maxBytes = null } = options
+  let told = false
+  const tellingOnce = (error: unknown): never => {
+    if (!told) log.error({ err: error }, 'no request is served whose user cannot be known')
+    told = true
+    throw error
+  }
+  return protocol => async (request, reply) => ({
+    protocol,
+    user: asUserId(await userOf(request), tellingOnce),
+    restricted,
+    maxBytes: typeof maxBytes === 'function' ? asLimit(await maxBytes(request)) : maxBytes,
+    hooks: hooksOf(options, request, reply)
+  })
+}
+
+const USER_MISSING = 'must say who sends the request: `request.user` is there, but has neither `id` nor `sub`. ' +
+  'Set `user`, such as `user: request => request.user?.email ?? null`'
+
+/** An id that the host means to be one, or what cannot be one: a user that is there must not pass for an anonymous one. */
+function defaultUser (request: FastifyRequest): unknown {
+  const user: unknown = 'user' in request ? request.user : undefined
+  if (!isObject(user)) return user
+  return user.id ?? user.sub ?? new InvalidOption('user', USER_MISSING)
+}
+
+/** @param refuse throws the error that it is given */
+function asUserId (user: unknown, refuse: (error: unknown) => never): UserId | null {
+  if (user === undefined || user === null) return null
+  if (typeof user === 'bigint') return String(user)
+  if ((typeof user === 'string' && user !== '') || (typeof user === 'number' && Number.isFinite(user))) return user
+  if (user instanceof InvalidOption) return refuse(user)
+  return refuse(new InvalidOption('user', 'must return a string that is not empty, a finite number, or null for an anonymous request'))
+}
+
+/** What is no number must not pass for no limit. @throws {InvalidOption} */
+function asLimit (bytes: unknown): number | null {
+  if (bytes === undefined || bytes === null) return null
+  if (typeof bytes === 'number' && bytes >= 0) return bytes
+  throw new InvalidOption('maxBytes', 'must return bytes, or null')
+}
+
+function hooksOf (options: ChunkedUploadOptions, request: FastifyRequest, reply: FastifyReply): Caller['hooks'] {
+  const { onCreate, onComplete, onRemove, allowedTypes } = options
+  const context = { request, reply }
+  return {
+    ...(onCreate !== undefined || allowedTypes !== undefined) && {
+      onCreate: async (draft: UploadDraft) => {
+        const { contentType, partial } = draft
+        if (partial !== true && !await isAllowed(allowedTypes, contentType, request)) throw new TypeNotAllowed(contentType ?? '')
+        const changes: unknown = await onCreate?.(draft, context) ?? {}
+        if (typeof changes !== 'object') throw new InvalidOption('onCreate', 'must return an object with what to change, or nothing')
+        return { ...draft, ...changes }
+      }
+    },
+    ...onComplete !== undefined && { onComplete: async upload => await onComplete(upload, context) ?? undefined },
+    ...onRemove !== undefined && { onRemove: async upload => { await onRemove(upload, context) } }
+  }
+}
+
+async function isAllowed (
+  allowed: ChunkedUploadOptions['allowedTypes'], contentType: string | null, request: FastifyRequest
+): Promise<boolean> {
+  if (allowed === undefined) return true
+  if (typeof allowed === 'function') return await allowed(contentType, request)
+  const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return allowed.some(entry => {
+    const wanted = entry.toLowerCase()
+    return wanted === type || wanted === '*/*' || (wanted.endsWith('/*') && type.startsWith(wanted.slice(0, -1)))
+  })
+}
