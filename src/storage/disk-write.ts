@@ -4,6 +4,8 @@ import fs from 'node:fs'
 const maxBuffers = 1024
 /** Two keep the disk busy while the next batch is gathered; more would only hold memory. */
 const maxInFlight = 2
+/** Batches whose memory is not free again: one write that hangs must not let the others gather memory behind it. */
+const maxHeld = 4
 /** Bytes between two syncs. */
 const syncInterval = 64 * 1024 * 1024
 
@@ -82,7 +84,8 @@ class OrderedWriter {
 
   /** Starts to write a batch, once there is room for it. */
   async submit (batch: readonly Uint8Array[]): Promise<void> {
-    await this.#until(() => this.#inFlight < maxInFlight || this.#failure !== undefined)
+    const hasRoom = (): boolean => this.#inFlight < maxInFlight && this.#pieces.length < maxHeld
+    await this.#until(() => hasRoom() || this.#failure !== undefined)
     const buffers = batch.filter(buffer => buffer.byteLength > 0)
     if (buffers.length === 0 || this.#failure !== undefined) return
     const piece: Piece = { end: this.#position, done: false, failed: false }

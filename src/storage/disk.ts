@@ -7,7 +7,7 @@ import type { Storage, WriteProgress } from './contract.js'
 import { finishFile, identityOf, placeOfFile, removeMoved } from './disk-finish.js'
 import { Folders, codeOf, locationFile, relativeFile, relativePath, removeFile } from './disk-paths.js'
 import { FileRange } from './disk-read.js'
-import { filesAsBatches } from './disk-concat.js'
+import { LentBuffers, filesAsBatches } from './disk-concat.js'
 import { writeBatches } from './disk-write.js'
 import { compileStrftime } from './strftime.js'
 import { unlimited } from './unlimited.js'
@@ -142,7 +142,22 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
 
     async concat (upload, parts, progress, signal) {
       const files = parts.map(part => ({ file: folders.absolute(relativeFile(part.location, 'location')), size: part.size }))
-      await fill(upload, 0, filesAsBatches(files, signal), progress)
+      const memory = new LentBuffers()
+      const batches = filesAsBatches(files, memory, signal)
+      const release = (end: number): void => { memory.release(end) }
+      try {
+        await fill(upload, 0, batches, {
+          confirm: (end, change) => {
+            release(end)
+            progress.confirm(end, change)
+          },
+          release
+        })
+      } finally {
+        // What still reads a part ends before the upload is let go.
+        memory.close()
+        await batches.return()
+      }
     },
 
     localPath (upload) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { Storage } from '../storage/contract.js'
+import { declareFaultTests } from './storage-suite-faults.js'
 import { declareFinishTests, declareReadTests, declareRemoveTests } from './storage-suite-files.js'
 import { declareAnyOffsetTests, declareConcatTests, declareWriteTests } from './storage-suite-writes.js'
 import { StoredUpload } from './stored-upload.js'
@@ -38,6 +39,7 @@ export function storageSuite (test: TestFunction, make: () => Promise<StorageUnd
   declareReadTests(check)
   declareRemoveTests(check)
   declareConcatTests(check)
+  declareFaultTests(check)
 }
 
 /** Declares one test that gets a storage of its own. */

@@ -28,11 +28,15 @@ export class StoredUpload {
     return { ...upload, storageState: JSON.parse(JSON.stringify(storage.plan?.(upload) ?? null)) }
   }
 
-  /** Writes from `start`; checks that all of it is confirmed in the end. `onConfirm` runs after the record has changed. */
+  /**
+   * Writes from `start`; checks that all of it is confirmed in the end. `onConfirm` runs after the record has changed, `onRelease` when
+   * the storage lets go of memory.
+   */
   async write (
     start: number,
     batches: ReadonlyArray<readonly Uint8Array[]> | AsyncIterable<readonly Uint8Array[]>,
-    onConfirm?: (end: number) => void
+    onConfirm?: (end: number) => void,
+    onRelease?: (end: number) => void
   ): Promise<void> {
     let given = start
     async function * counted (): AsyncGenerator<readonly Uint8Array[]> {
@@ -43,7 +47,11 @@ export class StoredUpload {
       }
     }
     const progress = this.#progress(start, () => given, onConfirm)
-    await this.storage.write(this.upload, start, counted(), progress)
+    const release = (end: number): void => {
+      assert.ok(end <= given, `released ${end}, given were ${given}`)
+      onRelease?.(end)
+    }
+    await this.storage.write(this.upload, start, counted(), { confirm: progress.confirm, release })
     assert.equal(progress.end, given, 'everything given is confirmed before write resolves')
   }
 

@@ -53,6 +53,22 @@ t.test('two writes are in flight at most, and confirmed in the order of the file
   t.strictSame(confirmed, [130, 200])
 })
 
+t.test('invariant 6: a write that hangs holds the memory of four batches at most, whatever ends after it', async t => {
+  const { writes } = intercept(t)
+  const written = writeBatches(0, 0, of(10, 10, 10, 10, 10, 10), { confirm () {}, durable: false })
+  for (let index = 1; index < 4; index++) {
+    await turn()
+    writes[index]?.done(null, 10)
+  }
+  await turn()
+  t.equal(writes.length, 4)
+  writes[0]?.done(null, 10)
+  await turn()
+  t.equal(writes.length, 6)
+  for (const { done } of writes.slice(4)) done(null, 10)
+  await written
+})
+
 t.test('invariant 1: nothing behind a failed write is confirmed, and its error is thrown when the rest has ended', async t => {
   const { writes } = intercept(t)
   const confirmed: number[] = []
