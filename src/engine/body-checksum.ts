@@ -16,14 +16,19 @@ export class BodyChecksum {
   readonly #running: RunningChecksum
   readonly #algorithm: string
   readonly #thread: ChecksumThread
+  readonly #kept: (state: ChecksumState) => ChecksumState
   #waiting = 0
   #last: Promise<void> = Promise.resolve()
   #wake = (): void => {}
 
-  constructor (running: RunningChecksum, algorithm: string, thread: ChecksumThread) {
+  /** @param kept the state as a record may hold it */
+  constructor (
+    running: RunningChecksum, algorithm: string, thread: ChecksumThread, kept: (state: ChecksumState) => ChecksumState = state => state
+  ) {
     this.#running = running
     this.#algorithm = algorithm
     this.#thread = thread
+    this.#kept = kept
   }
 
   /** Takes the batch that follows, whose bytes must stay as they are until it is hashed. Resolves when there is room for another. */
@@ -47,7 +52,7 @@ export class BodyChecksum {
     if (state === undefined) this.#hashHere(batch)
     else {
       this.#running.goTo(state)
-      this.onHashed(state)
+      this.onHashed(this.#kept(state))
     }
     this.#waiting--
     this.#wake()
@@ -55,7 +60,7 @@ export class BodyChecksum {
 
   #hashHere (batch: readonly Uint8Array[]): void {
     this.#running.update(batch)
-    this.onHashed(this.#running.save())
+    this.onHashed(this.#kept(this.#running.save()))
   }
 
   async #hashThere (batch: readonly Uint8Array[]): Promise<ChecksumState | undefined> {

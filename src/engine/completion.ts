@@ -49,7 +49,7 @@ export class Completion {
     const state = await this.#checksumState(upload, size, hold, stopping)
     const checksum = upload.checksum === null || state === null
       ? null
-      : { ...upload.checksum, value: await this.#checksums.digest(upload.checksum.algorithm, state) }
+      : { ...upload.checksum, value: await this.#checksums.digest(upload, upload.checksum.algorithm, state) }
     for (const expected of [request.checksum, upload.checksum?.value]) {
       if (expected === undefined || expected === null) continue
       if (checksum === null) throw new ChecksumUnsupported('none')

@@ -1,5 +1,6 @@
+import { StorageTrouble } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
-import type { ChecksumState, UploadingUpload } from '../upload.js'
+import type { ChecksumState, Upload, UploadingUpload } from '../upload.js'
 import { BodyChecksum } from './body-checksum.js'
 import { covers } from './byte-ranges.js'
 import { Checksums, type RunningChecksum } from './checksum.js'
@@ -12,11 +13,13 @@ const CATCH_UP_BYTES = 128 * 1024 * 1024
 
 /** The whole-file checksums of uploads, growing with them. */
 export class UploadChecksums {
+  readonly #storage: Storage
   readonly #checksums = new Checksums()
   readonly #thread = new ChecksumThread()
   readonly #reader: ChecksumReader
 
   constructor (storage: Storage) {
+    this.#storage = storage
     this.#reader = new ChecksumReader(storage, this.#checksums, this.#thread)
   }
 
@@ -25,20 +28,30 @@ export class UploadChecksums {
    * @param readBack false reads nothing: for bodies that come side by side, whom the follower relieves of it
    */
   async runningAt (upload: UploadingUpload, start: number, readBack: boolean, stopping: AbortSignal): Promise<BodyChecksum | undefined> {
-    if (upload.checksum === null || (upload.checksumState?.offset ?? 0) > start || !covers(upload.received, [0, start])) return undefined
+    if (upload.checksum === null || this.offsetOf(upload) > start || !covers(upload.received, [0, start])) return undefined
     const { algorithm } = upload.checksum
     const running = await this.#at(upload, algorithm, start, readBack, stopping)
-    return running === undefined ? undefined : new BodyChecksum(running, algorithm, this.#thread)
+    if (running === undefined) return undefined
+    return new BodyChecksum(running, algorithm, this.#thread, state => this.#sealed(upload, state))
   }
 
   /** The state at byte `size`, read back as far as it is not there. Earlier when `stopping` aborted. */
   async stateAt (upload: UploadingUpload, algorithm: string, size: number, stopping: AbortSignal): Promise<ChecksumState> {
-    const saved = upload.checksumState !== null && upload.checksumState.offset > size ? null : upload.checksumState
-    return await asked(() => this.#reader.advance(upload, algorithm, saved, size, stopping))
+    const opened = this.#opened(upload, upload.checksumState)
+    const saved = opened !== null && opened.offset > size ? null : opened
+    return this.#sealed(upload, await asked(() => this.#reader.advance(upload, algorithm, saved, size, stopping)))
   }
 
-  async digest (algorithm: string, state: ChecksumState): Promise<string> {
-    return (await this.#checksums.resume(algorithm, state)).digest()
+  /** @param state of the last byte, as {@link stateAt} returned it */
+  async digest (upload: Upload, algorithm: string, state: ChecksumState): Promise<string> {
+    const running = await this.#checksums.resume(algorithm, this.#opened(upload, state))
+    if (running.offset !== state.offset) throw new StorageTrouble({ cause: new Error('the state of the checksum cannot be read') })
+    return running.digest()
+  }
+
+  /** The byte from which this process can go on with the upload's checksum: what other servers sealed is no use to it. */
+  offsetOf (upload: Upload): number {
+    return this.#opened(upload, upload.checksumState)?.offset ?? 0
   }
 
   async close (): Promise<void> {
@@ -48,7 +61,7 @@ export class UploadChecksums {
   async #at (
     upload: UploadingUpload, algorithm: string, start: number, readBack: boolean, stopping: AbortSignal
   ): Promise<RunningChecksum | undefined> {
-    const running = await this.#checksums.resume(algorithm, upload.checksumState)
+    const running = await this.#checksums.resume(algorithm, this.#opened(upload, upload.checksumState))
     if (running.offset === start) return running
     if (!readBack || start - running.offset > CATCH_UP_BYTES) return undefined
     try {
@@ -58,5 +71,15 @@ export class UploadChecksums {
       // No reason to refuse a body: completion reads again, and tells.
       return undefined
     }
+  }
+
+  /** As a record may hold it. */
+  #sealed (upload: Upload, state: ChecksumState): ChecksumState {
+    return this.#storage.checksumStates?.seal(upload, state) ?? state
+  }
+
+  #opened (upload: Upload, saved: ChecksumState | null): ChecksumState | null {
+    const { checksumStates } = this.#storage
+    return saved === null || checksumStates === undefined ? saved : checksumStates.open(upload, saved)
   }
 }

@@ -160,6 +160,11 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return await this.#turns.take(caller, id, { claim: 'stop' }, async settled => settled)
   }
 
+  /** Bytes from 0 that the running checksum covers, as far as this server can go on with it. */
+  checksumOffset (upload: Upload): number {
+    return this.#checksums.offsetOf(upload)
+  }
+
   /** Uploads the caller may list, by time of creation: with `restricted` only his own, and none for an anonymous one. */
   async * list (caller: Caller, query: Pick<ListQuery, 'status' | 'user'> = {}): AsyncGenerator<Upload, void, undefined> {
     if (caller.restricted && caller.user === null) return

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { ByteRange, CompleteUpload, JsonValue, Upload } from '../upload.js'
+import type { ByteRange, ChecksumState, CompleteUpload, JsonValue, Upload } from '../upload.js'
 
 /**
  * Where bytes live. The engine calls under its locks: per upload either one sequential writer, or several
@@ -49,8 +49,17 @@ export interface Storage {
   concat?(upload: Upload, parts: readonly CompleteUpload[], progress: WriteProgress, signal: AbortSignal): Promise<void>
   /** Path of a local file that holds the bytes at their own offsets, for readers off the event loop; undefined for none. */
   localPath?(upload: Upload): string | undefined
+  /** What records may hold of the running checksum, for a storage that keeps its bytes secret: a state in clear contains some of them. */
+  readonly checksumStates?: ChecksumStates
   /** Called when the plugin closes. Only for what the adapter itself opened. */
   close?(): Promise<void>
+}
+
+/** Turns the state of the running checksum into what is stored, and back. The offset stays as it is. */
+export interface ChecksumStates {
+  seal (upload: Upload, state: ChecksumState): ChecksumState
+  /** @returns null for a state that cannot be opened here: the checksum begins again, where the bytes can be read */
+  open (upload: Upload, sealed: ChecksumState): ChecksumState | null
 }
 
 export interface StorageCapabilities {

@@ -1,19 +1,27 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { KeyObject } from 'node:crypto'
+import { type KeyObject, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { ChunkSizeRefused, PasswordRequired } from '../errors.js'
-import { type Rules, checkByRules, optionsOf, required, storage, whole } from '../option-rules.js'
+import { type Rule, type Rules, checkByRules, optionsOf, required, storage, whole } from '../option-rules.js'
 import type { JsonObject, JsonValue, Upload } from '../upload.js'
 import type { Storage, WriteProgress } from './contract.js'
 import { type SealedFile, decrypted, encrypted } from './encrypted-bytes.js'
 import { type ScryptCost, type Seal, newSeal, openSeal, sealOf } from './encrypted-keys.js'
 import { clearOffset, storedOffset, storedRanges, stride } from './encrypted-layout.js'
+import { ChecksumStateSeal } from './encrypted-states.js'
 
 export interface EncryptedStorageOptions {
   /** Clear bytes that are encrypted, and have to be read, together. @default 65536 */
   readonly segmentSize?: number | undefined
   /** What a guess at a password costs (scrypt): time and `128 · cost · blockSize` bytes of memory. @default 32 MiB: 2 ** 15, 8, 1 */
   readonly scrypt?: ScryptCost | undefined
+  /**
+   * A secret of the servers, 32 bytes or more and the same for all of them, that seals the running checksum in the records: with it an
+   * upload goes on over restarts and servers and its hash is still verified without the password. Keep it apart from records and files:
+   * together with them it gives away some of the bytes.
+   * @default random for each process: after a change of the process the completion needs the password
+   */
+  readonly stateSecret?: Uint8Array | string | undefined
 }
 
 /** The key of a file, in memory only. */
@@ -38,7 +46,12 @@ const cost: Rules<ScryptCost> = {
   blockSize: required(whole(1)),
   parallelization: required(whole(1))
 }
+const secret: Rule = {
+  holds: value => (value instanceof Uint8Array || typeof value === 'string') && Buffer.from(value).length >= 32,
+  text: 'must be 32 bytes or more, as a string or a Uint8Array'
+}
 const RULES: Rules<EncryptedStorageOptions> = {
+  stateSecret: secret,
   segmentSize: whole(1),
   scrypt: optionsOf(cost, 'must be { cost, blockSize, parallelization }, whole numbers above 0, cost a power of 2')
 }
@@ -49,13 +62,14 @@ const RULES: Rules<EncryptedStorageOptions> = {
  * key. Files without a password pass as they are.
  *
  * An encrypted upload has a declared size and a grid of chunks, each of which is written from its start; one that is not whole does not
- * count. Its size, name and checksum are not secret.
+ * count. Its size, name and checksum are not secret; how far the checksum has come is kept sealed, see `stateSecret`.
  * @throws {InvalidOption}
  */
 export function encryptedStorage (inner: Storage, options: EncryptedStorageOptions = {}): EncryptedStorage {
   checkByRules('encryptedStorage', { inner }, { inner: required(storage) })
   checkByRules('encryptedStorage', options, RULES)
   const { segmentSize = 64 * 1024, scrypt = { cost: 2 ** 15, blockSize: 8, parallelization: 1 } } = options
+  const states = new ChecksumStateSeal(options.stateSecret ?? randomBytes(32))
   const keys = new WeakMap<UnlockedFile, KeyObject>()
   const unlocked = new AsyncLocalStorage<UnlockedFile>()
 
@@ -121,6 +135,16 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
 
     localPath (upload) {
       return sealedState(upload) === undefined ? inner.localPath?.(upload) : undefined
+    },
+
+    checksumStates: {
+      seal (upload, state) {
+        return sealedState(upload) === undefined ? inner.checksumStates?.seal(upload, state) ?? state : states.seal(upload, state)
+      },
+      open (upload, saved) {
+        if (sealedState(upload) !== undefined) return states.open(upload, saved)
+        return inner.checksumStates === undefined ? saved : inner.checksumStates.open(upload, saved)
+      }
     },
 
     async close () {

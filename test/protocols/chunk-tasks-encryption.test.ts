@@ -65,7 +65,7 @@ t.test('chunks out of order need the password again to have the hash verified, o
   }
   t.equal((await complete(server, task)).text, JSON.stringify({
     code: 'HASH_NOT_VERIFIABLE',
-    message: 'The chunks of this encrypted file came out of order: send encrypt_password with the completion to have its hash verified.',
+    message: 'The hash of this encrypted file can only be verified with its password: send encrypt_password with the completion.',
     status: 400
   }))
   const wrong = json({ encrypt_password: 'guess' })

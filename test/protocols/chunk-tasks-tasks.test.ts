@@ -232,6 +232,10 @@ t.test('a small file comes in one request, its fields before or after it', async
   })
   t.match(await direct(server, [file, { name: 'pool_id', content: 'odd' }]), { status: 400, json: { code: 'VALIDATION_ERROR' } })
   t.match(await direct(server, [file, { name: 'encrypt_password', content: 'a' }]), { status: 403, json: { code: 'FORBIDDEN' } })
+  let created = 0
+  server.app.chunkedUpload.events.on('create', () => { created++ })
+  t.match(await direct(server, [{ name: 'encrypt_password', content: 'a' }, file]), { status: 403, json: { code: 'FORBIDDEN' } })
+  t.equal(created, 0, 'nothing is stored in clear that should not be')
   t.match((await get(server, 'tasks')).headers, { 'x-total': '2' }, 'nothing is left of those that were refused')
 })
 

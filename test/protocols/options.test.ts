@@ -214,12 +214,17 @@ const cases: Readonly<Record<string, Case>> = {
     make: call(encryptedStorage, memoryStorage()),
     wrong: {
       segmentSize: bytes.wrong,
+      stateSecret: [null, 5, '', 'x'.repeat(31), new Uint8Array(31)],
       scrypt: [
         null, 5, {}, { cost: 16 }, { cost: 15, blockSize: 8, parallelization: 1 }, { cost: 1, blockSize: 8, parallelization: 1 },
         { cost: 16, blockSize: 0, parallelization: 1 }, { cost: 16, blockSize: 8, parallelization: 1, more: 1 }
       ]
     },
-    right: { segmentSize: [1000], scrypt: [{ cost: 16, blockSize: 8, parallelization: 1 }] }
+    right: {
+      segmentSize: [1000],
+      stateSecret: ['x'.repeat(32), new Uint8Array(32)],
+      scrypt: [{ cost: 16, blockSize: 8, parallelization: 1 }]
+    }
   },
   fileMetadata: {
     make: call(fileMetadata),

@@ -7,7 +7,7 @@ import { FieldReader, text, time, uuid } from './fields.js'
 import { type FormFile, withFile } from './form-file.js'
 import { type Mount, callerOf } from './mount.js'
 import { newTaskState } from './new-task.js'
-import { checkPolicy } from './policy.js'
+import { checkPolicy, noEncryption } from './policy.js'
 import { type Refused, badRequest } from './problem.js'
 
 const MIB = 1024 * 1024
@@ -21,6 +21,8 @@ export function direct (mount: Mount): RouteHandlerMethod {
     const known = await callerOf(mount, request, reply)
     const caller = { ...known, maxBytes: Math.min(known.maxBytes ?? Infinity, mount.settings.directBytes) }
     return await withFile(request, 'file', () => badRequest('File is required'), async file => {
+      // Before a byte of it is stored in clear.
+      if (file.fields['encrypt_password'] !== undefined) throw noEncryption()
       const upload = await newUpload(mount, caller, file)
       try {
         return await storeWhole(mount, caller, upload, file, request, reply)

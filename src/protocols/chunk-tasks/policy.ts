@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { ChunkTaskHooks, Pool, WantedTask } from './hooks.js'
 import type { ChunkTasksSettings } from './options.js'
-import { forbidden, invalid, notFound } from './problem.js'
+import { type Refused, forbidden, invalid, notFound } from './problem.js'
 
 const MIB = 1024 * 1024
 
@@ -18,7 +18,7 @@ export async function checkPolicy (
   if (pool === undefined) throw notFound('Pool')
   checkTier(pool)
   if (wanted.encrypted && (settings.encryption === undefined || pool?.allowEncryption === false)) {
-    throw forbidden('File encryption is not allowed in this pool')
+    throw noEncryption()
   }
   checkType(pool, wanted.contentType)
   const most = pool?.maxFileSize ?? Infinity
@@ -29,6 +29,10 @@ export async function checkPolicy (
     throw forbidden(`File size ${weight} MiB is exceeded the user's quota ${quota.limit} MiB`)
   }
   return pool
+}
+
+export function noEncryption (): Refused {
+  return forbidden('File encryption is not allowed in this pool')
 }
 
 /** The pool, null for a task without one, undefined for one that is not there or not the user's. */

@@ -6,15 +6,15 @@ import { Refused } from './problem.js'
 import { sizeOf } from './task.js'
 
 /**
- * Completes a task whose file may be encrypted. The hash is that of the clear bytes: when the chunks came in order it has grown with them,
- * else they have to be read again, and only the password can do that. It may come with the completion, as JSON `{"encrypt_password": …}`.
+ * Completes a task whose file may be encrypted. The hash is that of the clear bytes. It has grown with chunks that came in order, to
+ * servers that share the storage's `stateSecret`. Else the bytes have to be read again, and only the password can do that. It may come
+ * with the completion, as JSON `{"encrypt_password": …}`.
  * @throws {Refused} the hash cannot be verified without the password
  */
 export async function verifyEncrypted<T> (
-  { settings: { encryption } }: Mount, { upload, state }: OpenTask, request: FastifyRequest, work: () => Promise<T>
+  { uploads: { engine }, settings: { encryption } }: Mount, { upload, state }: OpenTask, request: FastifyRequest, work: () => Promise<T>
 ): Promise<T> {
-  const { checksum, checksumState } = upload
-  if (state.encryption === null || checksum === null || (checksumState?.offset ?? 0) === sizeOf(upload)) return await work()
+  if (state.encryption === null || upload.checksum === null || engine.checksumOffset(upload) === sizeOf(upload)) return await work()
   const fields = new FieldReader(await readForm(request))
   const password = fields.optional('encrypt_password', text)
   fields.check()
@@ -22,7 +22,7 @@ export async function verifyEncrypted<T> (
     throw new Refused({
       status: 400,
       code: 'HASH_NOT_VERIFIABLE',
-      message: 'The chunks of this encrypted file came out of order: send encrypt_password with the completion to have its hash verified.'
+      message: 'The hash of this encrypted file can only be verified with its password: send encrypt_password with the completion.'
     })
   }
   const file = await encryption.unlock(upload, password)
