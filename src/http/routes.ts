@@ -21,6 +21,8 @@ export interface Route {
 /** A reply as a wire contract words it. */
 export interface WordedError {
   readonly statusCode: number
+  /** Of the status line on HTTP/1.1, where the contract has a status that HTTP does not know. */
+  readonly reason?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body: unknown
 }
@@ -75,6 +77,7 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
     if (worded === undefined) reply.send(error)
     else {
       if (worded.statusCode >= 500) request.log[error.cause === undefined ? 'info' : 'error']({ err: error }, error.message)
+      if (worded.reason !== undefined && request.raw.httpVersionMajor === 1) reply.raw.statusMessage = worded.reason
       reply.code(worded.statusCode).headers(worded.headers ?? {}).send(worded.body)
     }
     return undefined

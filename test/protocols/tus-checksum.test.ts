@@ -71,7 +71,8 @@ t.test('K2, K7: unknown algorithms and malformed values are a 400 before a byte 
   const { create, port, offset } = await startTus(t)
   const path = await create(3)
   const values = [
-    'sha3 YWJj', 'SHA1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=', 'sha1', 'sha1 YWJj', 'sha1  qZk+NkcGgWq6PiVxeFDCbJzQ2J0=',
+    'sha3 YWJj', 'SHA1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=', 'sha1', 'sha1 YWJjY', 'sha1 YWJj=', 'sha1 YW=j', 'sha1 ====',
+    'sha1  qZk+NkcGgWq6PiVxeFDCbJzQ2J0=',
     'qZk+NkcGgWq6PiVxeFDCbJzQ2J0=', 'sha1 !Zk+NkcGgWq6PiVxeFDCbJzQ2J0=',
     'sha1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=, sha1 qZk+NkcGgWq6PiVxeFDCbJzQ2J0=', 'toString AAAA', ''
   ]
@@ -82,6 +83,22 @@ t.test('K2, K7: unknown algorithms and malformed values are a 400 before a byte 
     client.reset()
   }
   t.equal(await offset(path), 0)
+})
+
+t.test('K7: a well-formed value of the wrong length is a mismatch, in words too', async t => {
+  const server = await startTus(t)
+  const { ask, create, port, offset } = server
+  const path = await create(3)
+  for (const value of ['sha1 YWJj', 'sha1 deadbeef', `sha1 ${digest('sha256', 'abc')}`, `md5 ${digest('sha1', 'abc')}`, 'crc32 YQ==']) {
+    const client = await RawHttp.connect(port)
+    const headers = { ...VERSION, ...TYPE, 'upload-offset': 0, 'content-length': 3, 'upload-checksum': value }
+    const { status, reason, headers: told } = await client.request('PATCH', path, headers, 'abc').reply()
+    t.same([status, reason, told['upload-offset']], [460, 'Checksum Mismatch', '0'], value)
+    client.reset()
+  }
+  t.equal(await offset(path), 0)
+  const posted = await ask('POST', '/uploads', { ...TYPE, 'upload-length': 3, 'upload-checksum': 'sha1 YWJj' }, 'abc')
+  t.match([posted.status, posted.headers['upload-offset']], [460, '0'])
 })
 
 t.test('K3: a body that is cut is dropped when a checksum was announced, whole when not', async t => {
@@ -108,7 +125,8 @@ t.test('K6, K8: the checksum may come as a trailer behind the body', async t => 
     ['right', { trailer: 'Upload-Checksum' }, right, 204],
     ['of another algorithm', { trailer: 'upload-checksum, x' }, `upload-checksum: crc32 ${digest('crc32', 'abc')}\r\n`, 204],
     ['wrong', { trailer: 'Upload-Checksum' }, `Upload-Checksum: sha1 ${digest('sha1', 'abC')}\r\n`, 460],
-    ['malformed', { trailer: 'Upload-Checksum' }, 'Upload-Checksum: sha1 YQ==\r\n', 400],
+    ['malformed', { trailer: 'Upload-Checksum' }, 'Upload-Checksum: sha1 YQ=\r\n', 400],
+    ['of a wrong length', { trailer: 'Upload-Checksum' }, 'Upload-Checksum: sha1 YQ==\r\n', 460],
     ['of an unknown algorithm', { trailer: 'Upload-Checksum' }, 'Upload-Checksum: sha3 YQ==\r\n', 400],
     ['announced and not sent', { trailer: 'Upload-Checksum' }, '', 400],
     ['the same as the header', { trailer: 'Upload-Checksum', ...checksum('sha1', 'abc') }, right, 204],

@@ -3,6 +3,8 @@ import net from 'node:net'
 
 export interface RawReply {
   readonly status: number
+  /** The status line's words. */
+  readonly reason: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
@@ -96,6 +98,6 @@ export class RawHttp {
     if (this.#received.length < end + 4 + length) return undefined
     const body = this.#received.subarray(end + 4, end + 4 + length).toString('utf8')
     this.#received = this.#received.subarray(end + 4 + length)
-    return { status: Number(first.split(' ')[1]), headers, body }
+    return { status: Number(first.split(' ')[1]), reason: first.split(' ').slice(2).join(' '), headers, body }
   }
 }

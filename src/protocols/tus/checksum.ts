@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { BodyDigest } from '../../engine/body-digest.js'
+import type { BodyDigest, BodyDigestAlgorithm, BodyHash } from '../../engine/body-digest.js'
 import { ChecksumMismatch, ChecksumUnsupported } from '../../errors.js'
 import { headerOf } from './headers.js'
-import type { ChecksumAlgorithm, TusSettings } from './options.js'
+import type { TusSettings } from './options.js'
 import { badHeader } from './refusal.js'
 
 /** A body that is not what its checksum says was dropped: 460 tells the offset, which has not moved. */
@@ -15,7 +15,7 @@ export function tellOffset (reply: FastifyReply, offset: number, digests: readon
 
 interface Given {
   readonly name: string
-  readonly algorithm: ChecksumAlgorithm['algorithm']
+  readonly algorithm: BodyDigestAlgorithm | BodyHash
   readonly value: Buffer
 }
 
@@ -49,7 +49,7 @@ export function digestsOf (request: FastifyRequest, settings: TusSettings): read
     }]
   }
   if (!announced) return undefined
-  return [...settings.checksumAlgorithms].map(([name, { algorithm }]) => ({
+  return [...settings.checksumAlgorithms].map(([name, algorithm]) => ({
     algorithm,
     expected: () => {
       const given = trailer()
@@ -65,11 +65,12 @@ function announcesTrailer (request: FastifyRequest): boolean {
 }
 
 function parseChecksum (text: string, { checksumAlgorithms }: TusSettings): Given {
-  const [, name, base64] = /^([^ ]+) ([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? []
-  if (name === undefined || base64 === undefined) throw badHeader('Upload-Checksum', 'must be an algorithm and a base64 value')
-  const known = checksumAlgorithms.get(name)
-  if (known === undefined) throw new ChecksumUnsupported(name)
-  const value = Buffer.from(base64, 'base64')
-  if (value.length !== known.length) throw badHeader('Upload-Checksum', `must have ${known.length} bytes for ${name}`)
-  return { name, algorithm: known.algorithm, value }
+  const [, name, base64] = /^([^ ]+) ((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?)$/.exec(text) ?? []
+  if (name === undefined || base64 === undefined || base64 === '') {
+    throw badHeader('Upload-Checksum', 'must be an algorithm and a base64 value')
+  }
+  const algorithm = checksumAlgorithms.get(name)
+  if (algorithm === undefined) throw new ChecksumUnsupported(name)
+  // A value of another length than the algorithm's is well-formed, and matches no body: 460.
+  return { name, algorithm, value: Buffer.from(base64, 'base64') }
 }

@@ -76,13 +76,7 @@ export interface TusSettings {
   readonly requireUser: boolean | undefined
   readonly extensions: ReadonlySet<TusExtension>
   readonly baseUrl: URL | undefined
-  readonly checksumAlgorithms: ReadonlyMap<string, ChecksumAlgorithm>
-}
-
-export interface ChecksumAlgorithm {
-  readonly algorithm: BodyDigestAlgorithm | BodyHash
-  /** Length of a digest in bytes. */
-  readonly length: number
+  readonly checksumAlgorithms: ReadonlyMap<string, BodyDigestAlgorithm | BodyHash>
 }
 
 const NEEDS: Readonly<Partial<Record<TusExtension, TusExtension>>> = {
@@ -134,7 +128,7 @@ export function settingsOf (options: TusOptions): TusSettings {
     extensions,
     baseUrl: options.baseUrl === undefined ? undefined : new URL(options.baseUrl),
     relativeLocation: options.relativeLocation ?? true,
-    checksumAlgorithms: new Map(checksumAlgorithms.map(algorithm => namedAlgorithm(algorithm))),
+    checksumAlgorithms: new Map(checksumAlgorithms.map(one => [typeof one === 'object' ? one.name : one, one])),
     checksum: options.checksum ?? false,
     terminateFinished: options.terminateFinished ?? true,
     keepRecords: options.keepRecords ?? false,
@@ -144,10 +138,4 @@ export function settingsOf (options: TusOptions): TusSettings {
     expirationDelta: lifetimeOf(options.expirationDelta, undefined),
     requireUser: options.requireUser
   }
-}
-
-function namedAlgorithm (algorithm: BodyDigestAlgorithm | BodyHash): [string, ChecksumAlgorithm] {
-  return typeof algorithm === 'object'
-    ? [algorithm.name, { algorithm, length: algorithm.length }]
-    : [algorithm, { algorithm, length: bodyDigestLengths[algorithm] }]
 }

@@ -42,6 +42,7 @@ export function wordErrors (format: 'text' | 'json'): NonNullable<RouteSetting['
     const { connection, ...headers } = headersOf(error)
     return {
       statusCode: statusOf(error, statusCode),
+      ...error instanceof ChecksumMismatch && { reason: 'Checksum Mismatch' },
       headers: {
         ...headers,
         ...connection !== undefined && request.raw.httpVersionMajor === 1 && { connection },
