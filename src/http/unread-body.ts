@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { constants, Http2ServerRequest } from 'node:http2'
 import type { FastifyInstance, FastifyReply, onRequestHookHandler, onSendHookHandler } from 'fastify'
 import { ShuttingDown } from '../errors.js'
@@ -19,6 +20,8 @@ const LAST_REPLIES = 1000
 export class OpenBodies {
   readonly #stopping: () => boolean
   readonly #open = new Set<IncomingMessage>()
+  /** The newest reply of each HTTP/1 connection, until it is out. */
+  readonly #newest = new WeakMap<Socket, ServerResponse>()
 
   /** @param stopping true as soon as the server stops: from then on each reply is the last on its connection */
   constructor (stopping: () => boolean) { this.#stopping = stopping }
@@ -29,13 +32,34 @@ export class OpenBodies {
     scope.addHook('onSend', this.onSend)
   }
 
-  readonly onRequest: onRequestHookHandler = (request, _reply, done) => {
+  readonly onRequest: onRequestHookHandler = (request, reply, done) => {
     const { raw } = request
     if (announcesBody(raw)) {
       this.#open.add(raw)
       raw.once('close', () => { this.#open.delete(raw) })
     }
-    done(this.#stopping() ? new ShuttingDown() : undefined)
+    this.#afterEarlier(raw, reply.raw, () => { done(this.#stopping() ? new ShuttingDown() : undefined) })
+  }
+
+  /**
+   * Requests that a client pipelines are worked on one after the other (RFC 9112, section 9.3.2): begun while the last bytes of the one
+   * before are still being stored, an append would take the upload away from its own predecessor.
+   */
+  #afterEarlier (raw: IncomingMessage, response: ServerResponse, work: () => void): void {
+    if (raw instanceof Http2ServerRequest) return work()
+    const { socket } = raw
+    const earlier = this.#newest.get(socket)
+    this.#newest.set(socket, response)
+    response.once('close', () => { if (this.#newest.get(socket) === response) this.#newest.delete(socket) })
+    if (earlier === undefined) return work()
+    const proceed = (): void => {
+      earlier.off('close', proceed)
+      raw.off('close', proceed)
+      work()
+    }
+    // Replies that wait for others hear nothing of a connection that breaks.
+    earlier.once('close', proceed)
+    raw.once('close', proceed)
   }
 
   readonly onSend: onSendHookHandler = (request, reply, _payload, done) => {
