@@ -9,9 +9,11 @@ import { create } from './resumable-http/create.js'
 import { ResumableMount } from './resumable-http/mount.js'
 import { type ResumableHttpOptions, settingsOf } from './resumable-http/options.js'
 import { PARTIAL_UPLOAD, Refusal, wordError } from './resumable-http/problem.js'
+import { isAppend, markRefused } from './resumable-http/refused.js'
 import { ResumableRoutes } from './resumable-http/resumable-route.js'
 import { retrieve } from './resumable-http/retrieve.js'
 import { schemas } from './resumable-http/schemas.js'
+import { versionEcho } from './resumable-http/versions.js'
 
 export type { ResumableHttpOptions } from './resumable-http/options.js'
 
@@ -34,7 +36,11 @@ export function resumableHttp (options: ResumableHttpOptions = {}): Protocol {
       const routes = new ResumableRoutes(mount, host)
       routes.install()
       continueWhenRead(scope)
-      scope.addHook('onSend', async (request, reply) => { await announceLimits(mount, request, reply) })
+      scope.addHook('onSend', async (request, reply) => {
+        reply.headers(versionEcho(request))
+        markRefused(request, reply, idIn(request) !== '' && isAppend(request))
+        await announceLimits(mount, request, reply)
+      })
 
       const route = (name: keyof typeof schemas, method: Route['method'], url: string, verb: Verb): Route => ({
         name,

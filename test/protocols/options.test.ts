@@ -101,6 +101,7 @@ const cases: Readonly<Record<string, Case>> = {
       minSize: [...bytesOrNone.wrong, null],
       maxAppendSize: bytes.wrong,
       minAppendSize: [...bytesOrNone.wrong, null],
+      interim: [true, null, 'always', 5],
       progress: [true, null, 5, { bytes: 0 }, { ms: NaN }, { ms: '5s' }, { byte: 5 }],
       relativeLocation: no,
       baseUrl: baseUrl.wrong,
@@ -113,6 +114,7 @@ const cases: Readonly<Record<string, Case>> = {
       ...mountRight,
       minSize: bytesOrNone.right,
       maxAppendSize: bytes.right,
+      interim: ['auto', false],
       progress: [false, {}, { bytes: 5 }, { bytes: undefined, ms: 0.5 }],
       baseUrl: baseUrl.right,
       expirationDelta: lifetime.right

@@ -274,6 +274,28 @@ t.test('Location is a path, an absolute URL, or the public one', async t => {
   }
 })
 
+t.test('Location is the path that the client used, also where the host rewrites it', async t => {
+  const server = await resumableServer(t, {
+    server: { rewriteUrl: ({ url = '/' }) => url.replace(/^\/api\/v1/, '') },
+    after: app => app.post('/photos', { config: { resumable: true } }, async () => 'ok')
+  })
+  for (const [path, location] of [
+    ['/api/v1/files', /^\/api\/v1\/files\/[\w-]+$/],
+    ['/api/v1/files/?a=/b', /^\/api\/v1\/files\/[\w-]+$/],
+    ['/files', /^\/files\/[\w-]+$/],
+    ['/api/v1/photos?album=1', /^\/api\/v1\/files\/[\w-]+$/],
+    ['/photos', /^\/files\/[\w-]+$/]
+  ] as const) {
+    const headers = creation(9, false, { 'content-type': 'text/plain' })
+    const begun = await send(server.origin + path, { method: 'POST', headers, body: file.subarray(0, 10) })
+    t.match(begun.headers.location, location)
+    t.equal(begun.interims[0]?.headers.location, begun.headers.location)
+    const url = locationOf(server.origin, begun)
+    t.equal((await send(url, { method: 'HEAD' })).headers['upload-offset'], '10', 'the client can use it')
+    t.equal((await patch(url, 10, true, file.subarray(10))).status, 200)
+  }
+})
+
 t.test('hooks: creation refused, completion refused and worded', async t => {
   const server = await resumableServer(t, {
     plugin: {

@@ -21,7 +21,7 @@ export async function append (
   if (version.typedAppend && present && mediaType(request) !== PARTIAL_UPLOAD) throw wrongMediaType()
   const offset = offsetIn(request)
   if (offset === undefined) throw new Refusal(400, 'Upload-Offset is needed')
-  const last = body.last ?? version.finishesByDefault
+  const last = lastOf(body)
   reply.header('Upload-Limit', mount.limitFor(request, caller))
 
   const known = await mount.engine.get(caller, id)
@@ -36,6 +36,15 @@ export async function append (
   const { upload } = await receive(mount, request, reply, { caller, id, offset, body, last })
   if (upload.status === 'complete') return sendFinal(request, reply, upload, version.finishedAppend)
   return setProgress(request, reply, upload).code(version.unfinishedAppend).send()
+}
+
+/**
+ * Whether the file ends with an append.
+ * @throws {Refusal} 400, the append does not say it, and its version has no rule for that
+ */
+function lastOf ({ last, version: { unsaid, completeness } }: UploadBody): boolean {
+  if (last === undefined && unsaid === 'refuse') throw new Refusal(400, `${completeness} is needed: ?1 with the last bytes, else ?0`)
+  return last ?? unsaid === 'last'
 }
 
 /**

@@ -14,7 +14,6 @@ import { type ResumableMount, setProgress } from './mount.js'
 import { PARTIAL_UPLOAD, Refusal } from './problem.js'
 import { receive, type Reception } from './receive.js'
 import { type RoutedRequest, stored } from './state.js'
-import { interopNumber, versionEcho } from './versions.js'
 
 /** The route of the host that a creation is for. */
 export interface Target {
@@ -58,7 +57,7 @@ export async function createUpload (
   const location = mount.locationOf(request, created.id)
   const known = { Location: location, 'Upload-Limit': mount.limitFor(request, caller, created) }
   reply.headers(known)
-  if (present && !tooSmall && interopNumber(request) !== undefined) sendInterim(reply, { ...versionEcho(request), ...known })
+  if (present && !tooSmall) sendInterim(reply, settings, known)
   if (!present && !last) return { upload: created, completed: undefined }
   return await receive(mount, request, reply, { caller, id: created.id, offset: 0, body, last, finish: target?.finish })
 }

@@ -2,18 +2,28 @@ import { validateHeaderValue } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
 import { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
+import type { ResumableHttpSettings } from './options.js'
+import { interopNumber, versionEcho } from './versions.js'
 
 /** 104 (Upload Resumption Supported). */
 const STATUS = 104
 const REASON = 'Upload Resumption Supported'
 
 /**
- * Sends an interim reply before the final one: the first one names the upload, so that a client whose connection breaks can resume. Node
+ * Tells a client of its upload before the final reply, where the host allows it and the request names a version: other clients may take a
+ * status that they do not know for the final one.
+ */
+export function sendInterim (reply: FastifyReply, { interim }: ResumableHttpSettings, headers: Readonly<Record<string, string>>): void {
+  if (interim && interopNumber(reply.request) !== undefined) writeInterim(reply, { ...versionEcho(reply.request), ...headers })
+}
+
+/**
+ * Writes an interim reply before the final one: the first one names the upload, so that a client whose connection breaks can resume. Node
  * has a method for any interim status only in newer versions; before them HTTP/2 has one of its own, and on HTTP/1 the reply writes
  * itself, in order with replies that came before it. Without a connection (injected requests), or once the final reply has begun, nothing
  * is sent.
  */
-export function sendInterim (reply: FastifyReply, headers: Readonly<Record<string, string>>): void {
+function writeInterim (reply: FastifyReply, headers: Readonly<Record<string, string>>): void {
   const raw: unknown = reply.raw
   const { headersSent, destroyed } = reply.raw
   if (headersSent || destroyed || !canTakeInterim(reply)) return

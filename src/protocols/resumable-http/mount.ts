@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { UserRequired } from '../../errors.js'
-import { withoutEndSlashes } from '../../http/request-path.js'
+import { requestPath, withoutEndSlashes } from '../../http/request-path.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller, Uploads } from '../contract.js'
 import { completenessField } from './fields.js'
@@ -58,9 +58,19 @@ export class ResumableMount {
       const path = `${withoutEndSlashes(baseUrl.pathname)}/${id}`
       return relativeLocation ? path : `${baseUrl.origin}${path}`
     }
-    const path = `${pathOf(this.#prefix, request)}/${id}`
+    const path = `${this.#pathFor(request)}/${id}`
     const host = typeof request.host === 'string' && /^[\w.:[\]-]+$/.test(request.host) ? request.host : undefined
     return relativeLocation || host === undefined ? path : `${request.protocol}://${host}${path}`
+  }
+
+  /** Path of the mount as the client sees it: the host's `rewriteUrl` may have taken a part of it away. */
+  #pathFor (request: FastifyRequest): string {
+    // Two slashes at the start would name a host.
+    const path = requestPath(request).replace(/^\/{2,}/, '/')
+    if (withoutEndSlashes(request.routeOptions.url ?? '') === withoutEndSlashes(this.#prefix)) return path
+    // A route of the host: what was taken from its path is taken from that of the mount, too.
+    const routed = withoutEndSlashes(request.url.split(/[?#]/, 1)[0] ?? '')
+    return (path.endsWith(routed) ? path.slice(0, path.length - routed.length) : '') + pathOf(this.#prefix, request)
   }
 }
 

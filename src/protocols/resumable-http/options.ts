@@ -19,8 +19,15 @@ export interface ResumableHttpOptions {
   /** Bytes that one request must bring, unless it is the last one, or says nothing of its length. @default 0 */
   readonly minAppendSize?: number | undefined
   /**
-   * How often interim replies (104) tell what is stored: after so many bytes, or so many ms, whatever comes first. Each time the record
-   * is saved, so that the client can rely on it. False sends none.
+   * Interim replies (104) to clients that name their version: `'auto'` sends them over HTTP/1.1 and HTTP/2. False sends none, for servers
+   * behind a proxy that takes a 104 for the final reply: nginx does with `proxy_http_version 1.1`, and each such upload hangs. Other
+   * clients resume without them; URLSession of iOS and macOS does not.
+   * @default 'auto'
+   */
+  readonly interim?: 'auto' | false | undefined
+  /**
+   * How often interim replies tell what is stored: after so many bytes, or so many ms, whatever comes first. Each time the record is
+   * saved, so that the client can rely on it. False is the same as `interim: false`.
    * @default every 64 MiB or 5 s
    */
   readonly progress?: false | { readonly [part in keyof SaveEvery]?: SaveEvery[part] | undefined } | undefined
@@ -39,7 +46,7 @@ export interface ResumableHttpOptions {
   readonly checksum?: string | false | undefined
   /** Time from creation until an unfinished upload expires; null for never. @default the plugin's `expirationDelta` */
   readonly expirationDelta?: Duration | null | undefined
-  /** Finished files can be removed by DELETE; otherwise the answer is 403. @default false */
+  /** DELETE removes a finished file too; otherwise the server only forgets the upload, and the file stays where it is. @default false */
   readonly removeFinished?: boolean | undefined
   /** Requests without a user are refused with 401. @default the plugin's `requireUser` */
   readonly requireUser?: boolean | undefined
@@ -53,8 +60,9 @@ export interface ResumableHttpSettings {
   readonly checksum: string | false
   readonly removeFinished: boolean
   readonly maxAppendSize: number | null
-  /** False for no interim replies beyond the first. */
-  readonly progress: false | SaveEvery
+  /** Interim replies are sent. */
+  readonly interim: boolean
+  readonly progress: SaveEvery
   readonly baseUrl: URL | undefined
   /** ms, null for never; undefined leaves it to the plugin. */
   readonly expirationDelta: number | null | undefined
@@ -68,6 +76,7 @@ const RULES: Rules<ResumableHttpOptions> = {
   minSize: whole(0),
   maxAppendSize: whole(1),
   minAppendSize: whole(0),
+  interim: { holds: value => value === 'auto' || value === false, text: "must be 'auto' or false" },
   progress: or(false, optionsOf({ bytes: positive, ms: positive }, 'must be false or { bytes, ms }, each a number more than 0')),
   relativeLocation: boolean,
   baseUrl: url,
@@ -80,7 +89,7 @@ const RULES: Rules<ResumableHttpOptions> = {
 /** @throws {InvalidOption} */
 export function settingsOf (options: ResumableHttpOptions): ResumableHttpSettings {
   checkByRules('resumableHttp', options, RULES)
-  const { minSize = 0, minAppendSize = 0, maxAppendSize = null, progress = {}, baseUrl } = options
+  const { minSize = 0, minAppendSize = 0, maxAppendSize = null, interim = 'auto', progress = {}, baseUrl } = options
   if (maxAppendSize !== null && maxAppendSize < minAppendSize) {
     throw new InvalidOption('resumableHttp.maxAppendSize', 'must not be less than minAppendSize')
   }
@@ -89,7 +98,8 @@ export function settingsOf (options: ResumableHttpOptions): ResumableHttpSetting
     minSize,
     minAppendSize,
     maxAppendSize,
-    progress: progress === false ? false : { bytes: progress.bytes ?? PROGRESS.bytes, ms: progress.ms ?? PROGRESS.ms },
+    interim: interim === 'auto' && progress !== false,
+    progress: progress === false ? PROGRESS : { bytes: progress.bytes ?? PROGRESS.bytes, ms: progress.ms ?? PROGRESS.ms },
     relativeLocation: options.relativeLocation ?? true,
     baseUrl: baseUrl === undefined ? undefined : new URL(baseUrl),
     checksum: options.checksum ?? false,

@@ -3,7 +3,6 @@ import {
   BeyondSize, BodyStalled, OffsetMismatch, ShuttingDown, SizeConflict, StorageTrouble, TakenOver, TooManyUploads, UploadBusy,
   UploadComplete, UploadExpired, UploadGone, UploadIncomplete
 } from '../../errors.js'
-import { completenessField } from './fields.js'
 import { type InteropVersion, type ProblemType, versionOf } from './versions.js'
 
 export const PARTIAL_UPLOAD = 'application/partial-upload'
@@ -38,7 +37,7 @@ export const wordError: NonNullable<RouteSetting['wordError']> = (error, request
   const status = statusOf(error, statusCode, version)
   const problem = problemOf(error, version)
   const known = problem !== undefined && version.problems.has(problem) ? problem : undefined
-  const { connection, ...headers } = headersOf(error, version)
+  const { connection, ...headers } = headersOf(error)
   return {
     statusCode: status,
     headers: {
@@ -72,9 +71,9 @@ function problemOf (error: Error, { problems }: InteropVersion): ProblemType | u
   return disagrees ? 'inconsistent-upload-length' : undefined
 }
 
-function headersOf (error: Error, version: InteropVersion): Readonly<Record<string, string>> {
+function headersOf (error: Error): Readonly<Record<string, string>> {
   if (error instanceof Refusal) return error.headers
-  if (error instanceof OffsetMismatch) return { 'upload-offset': String(error.expected), ...completenessField(false, version) }
+  if (error instanceof OffsetMismatch) return { 'upload-offset': String(error.expected) }
   // After so long a silence the connection is taken for dead.
   if (error instanceof BodyStalled) return { 'retry-after': '1', connection: 'close' }
   const later = [UploadBusy, TakenOver, ShuttingDown, StorageTrouble, TooManyUploads].some(kind => error instanceof kind)

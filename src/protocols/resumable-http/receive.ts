@@ -10,7 +10,7 @@ import { sendInterim } from './interim.js'
 import type { ResumableMount } from './mount.js'
 import { inconsistentLength } from './problem.js'
 import { answerIn, answerOf, type FinalAnswer, stateOf, stored, wishOf } from './state.js'
-import { interopNumber, versionEcho } from './versions.js'
+import { interopNumber } from './versions.js'
 
 /** Where the bytes of a request go. */
 export interface Reception {
@@ -35,7 +35,7 @@ export async function receive (
   const { engine, settings } = mount
   const { caller, id, offset, body, last } = reception
   const { length, digests, version } = body
-  const progress = interopNumber(request) !== undefined && version.progress ? settings.progress : false
+  const progress = interopNumber(request) !== undefined && settings.interim && version.progress ? settings.progress : false
   const size = sizeBy({ ...body, last }, offset)
   try {
     return await engine.write({ ...caller, hooks: { ...caller.hooks, onComplete: finishing(mount, request, reply, reception) } }, id, {
@@ -53,7 +53,7 @@ export async function receive (
         onProgress: (upload: Upload) => {
           const stored = offsetOf(upload)
           // The final reply says so itself.
-          if (stored !== offset + (length ?? NaN)) sendInterim(reply, { ...versionEcho(request), 'Upload-Offset': String(stored) })
+          if (stored !== offset + (length ?? NaN)) sendInterim(reply, settings, { 'Upload-Offset': String(stored) })
         }
       },
       ...last && {

@@ -10,6 +10,7 @@ import { completenessField } from './fields.js'
 import { type ResumableMount, setProgress } from './mount.js'
 import { wordError } from './problem.js'
 import type { Reception } from './receive.js'
+import { markRefused } from './refused.js'
 import { type FinalAnswer, keptText, type RoutedRequest } from './state.js'
 import { StoredRequest } from './stored-request.js'
 import { versionEcho, versionOf } from './versions.js'
@@ -109,6 +110,7 @@ export class ResumableRoutes implements Dispatch {
 
   readonly #onSend: onSendHookHandler = (request, reply, payload, done) => {
     const exchange = this.#exchanges.get(request.raw)
+    if (exchange === undefined && !('tus-resumable' in request.headers)) markRefused(request, reply, false)
     if (exchange === undefined) return this.#host.bodies.onSend.call(request.server, request, reply, payload, done)
     const over = reply.statusCode < 400 ? exchange.answer(answerOf(reply, payload)) : exchange.refuse()
     over.then(() => { done() }, (error: Error) => { done(error) })

@@ -12,7 +12,7 @@ import { versionOf } from './versions.js'
 export async function retrieve (mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, id: string): Promise<FastifyReply> {
   // Of errors too nothing may be kept: what is unknown or gone now may be there later.
   reply.header('Cache-Control', 'no-store')
-  checkRetrieval(request)
+  refuseAppendFields(request)
   const caller = await mount.caller(request, reply)
   const upload = await mount.engine.settle(caller, id)
   assertThere(upload)
@@ -24,13 +24,11 @@ export async function retrieve (mount: ResumableMount, request: FastifyRequest, 
 }
 
 /**
- * Older versions take the fields of an append in a retrieval or cancellation for a mistake.
+ * The fields of an append mean nothing in other requests: a client that sends them takes the request for another one.
  * @throws {Refusal} 400
  */
-export function checkRetrieval (request: FastifyRequest): void {
-  const { strictRetrieval, completeness } = versionOf(request)
-  if (!strictRetrieval) return
-  for (const name of ['Upload-Offset', completeness]) {
+export function refuseAppendFields (request: FastifyRequest): void {
+  for (const name of ['Upload-Offset', versionOf(request).completeness]) {
     if (name.toLowerCase() in request.headers) throw new Refusal(400, `${name} means nothing here`)
   }
 }

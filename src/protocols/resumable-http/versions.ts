@@ -8,14 +8,14 @@ export type ProblemType = 'mismatching-upload-offset' | 'inconsistent-upload-len
 export interface InteropVersion {
   /** The field that says whether more follows, and what it says then: `?1` of Upload-Incomplete is `?0` of Upload-Complete. */
   readonly completeness: 'Upload-Complete' | 'Upload-Incomplete'
-  /** An append without that field finishes the upload. */
-  readonly finishesByDefault: boolean
+  /** An append without that field: the last one, one that more follow, or a bad request. */
+  readonly unsaid: 'last' | 'more' | 'refuse'
   /** An append is of the media type application/partial-upload. */
   readonly typedAppend: boolean
   readonly unfinishedAppend: 201 | 204
   readonly finishedAppend: 200 | 201
-  /** Fields of an append in a HEAD or DELETE make it a bad request. */
-  readonly strictRetrieval: boolean
+  /** Fields of an append make a DELETE a bad request, as they make a HEAD one in every version. */
+  readonly strictCancellation: boolean
   /** Member of Upload-Limit that tells the seconds an upload has left. */
   readonly lifetime: 'expires' | 'max-age'
   /** Interim replies tell how far the upload is. */
@@ -29,18 +29,18 @@ export interface InteropVersion {
 
 const draft01: InteropVersion = {
   completeness: 'Upload-Incomplete',
-  finishesByDefault: true,
+  unsaid: 'last',
   typedAppend: false,
   unfinishedAppend: 201,
   finishedAppend: 201,
-  strictRetrieval: true,
+  strictCancellation: true,
   lifetime: 'max-age',
   progress: false,
   overflow: 'invalidate',
   gone: 404,
   problems: new Set()
 }
-const draft02: InteropVersion = { ...draft01, completeness: 'Upload-Complete', finishesByDefault: false }
+const draft02: InteropVersion = { ...draft01, completeness: 'Upload-Complete', unsaid: 'more' }
 const draft03: InteropVersion = { ...draft02, progress: true }
 const draft04: InteropVersion = {
   ...draft03, typedAppend: true, lifetime: 'expires', overflow: 'keep', problems: new Set(['mismatching-upload-offset', 'completed-upload'])
@@ -49,7 +49,8 @@ const draft06: InteropVersion = {
   ...draft04,
   unfinishedAppend: 204,
   finishedAppend: 200,
-  strictRetrieval: false,
+  unsaid: 'refuse',
+  strictCancellation: false,
   lifetime: 'max-age',
   overflow: 'invalidate',
   gone: 410,
