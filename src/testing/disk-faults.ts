@@ -9,8 +9,11 @@ export interface DiskCall {
 }
 
 export interface DiskFaults {
-  /** ms: each call begins and ends late, by a random time of at most so many together, so that calls end in any order. @default 0 */
-  readonly delay?: number
+  /**
+   * ms: a call begins and ends late, by a random time of at most so many together, so that calls end in any order. A function says so of
+   * each call. @default 0
+   */
+  readonly delay?: number | ((call: DiskCall) => number)
   /** Share of the reads and writes, from 0 to 1, that do a part of their work only, as a system may. @default 0 */
   readonly short?: number
   /** Asked in front of each call: a code such as `ENOSPC`, or an error, is what the call fails with. */
@@ -65,7 +68,7 @@ function withCallback (name: string, original: Call, faults: DiskFaults): Call {
   return (...args) => {
     const done = args.pop()
     if (!isCall(done)) return original(...args, done)
-    const [before, after] = delays(faults)
+    const [before, after] = delays({ name, args }, faults)
     const finish = (...results: unknown[]): void => { later(after, () => { done(...results) }) }
     later(before, () => {
       const error = failure(name, args, faults)
@@ -77,7 +80,7 @@ function withCallback (name: string, original: Call, faults: DiskFaults): Call {
 
 function withPromise (name: string, original: Call, faults: DiskFaults): Call {
   return async function (this: unknown, ...args) {
-    const [before, after] = delays(faults)
+    const [before, after] = delays({ name, args }, faults)
     if (before > 0) await sleep(before)
     const error = failure(name, args, faults)
     if (error !== undefined) throw error
@@ -96,8 +99,8 @@ function later (ms: number, work: () => void): void {
 }
 
 /** Some of the time in front of the call, some after it. */
-function delays ({ delay = 0, random = Math.random }: DiskFaults): [before: number, after: number] {
-  const all = delay * random()
+function delays (call: DiskCall, { delay = 0, random = Math.random }: DiskFaults): [before: number, after: number] {
+  const all = (typeof delay === 'number' ? delay : delay(call)) * random()
   const before = all * random()
   return [before, all - before]
 }

@@ -7,8 +7,8 @@ import { StoredUpload, collect } from './stored-upload.js'
 import type { StorageCheck } from './storage-suite.js'
 
 const MIB = 1024 * 1024
-/** Reads and writes that end late and out of order, and sometimes do a part of their work only. */
-const LATE: DiskFaults = { delay: 6, short: 0.2 }
+/** Writes end late and out of order, and sometimes do a part of their work only; whoever reads in front of them is quick. */
+const LATE: DiskFaults = { delay: ({ name }) => /^write|sync$/.test(name) ? 6 : 0, short: 0.2 }
 
 /**
  * Bytes that arrive whole however the disk behaves, for storages that use `node:fs`; others are asked for the same without delays. What
@@ -56,6 +56,18 @@ export function declareFaultTests (check: StorageCheck): void {
     })))
     for (const final of finals) assertSame(await final.content(), whole)
     for (const [index, part] of parts.entries()) assertSame(await part.content(), contents[index])
+  })
+
+  check('reads that end late or do a part of their work give each reader the bytes of its range', async storage => {
+    const bytes = randomBytes(3 * MIB)
+    const stored = await finished(storage, bytes)
+    await withDiskFaults({ delay: 6, short: 0.5 }, async () => {
+      await Promise.all([0, 1, MIB - 1, 2 * MIB + 7].map(async start => {
+        const left = storage.read(stored.complete, [start, bytes.length])
+        left.once('readable', () => { left.destroy() })
+        assertSame(await collect(storage.read(stored.complete, [start, bytes.length - 9])), bytes.subarray(start, -9))
+      }))
+    })
   })
 
   check('invariant 3: concat of many small parts gives their bytes', async storage => {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { readFile, readdir, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { diskStorage } from '../../src/storage/disk.js'
@@ -19,6 +20,13 @@ keepAlive(t)
 t.test('files without a password pass as they are: the suite of storages', async t => {
   const make = (): Storage => encryptedStorage(memoryStorage(), CHEAP)
   storageSuite((name, run) => t.test(name, run), async () => ({ storage: make(), dispose: async () => {} }))
+})
+
+t.test('files without a password pass as they are, on a disk too', async t => {
+  storageSuite((name, run) => t.test(name, run), async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'encrypted-suite-'))
+    return { storage: encryptedStorage(diskStorage({ directory }), CHEAP), dispose: () => rm(directory, { recursive: true }) }
+  })
 })
 
 async function newUpload (
