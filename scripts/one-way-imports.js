@@ -12,14 +12,15 @@ import { fileURLToPath } from 'node:url'
 const allowed = {
   upload: [],
   errors: ['upload'],
+  'record-format': ['upload'],
   'option-rules': ['upload', 'errors'],
   contract: ['option-rules', 'upload', 'errors'],
 
   storage: ['contract', 'option-rules', 'upload', 'errors'],
-  metadata: ['contract', 'option-rules', 'upload', 'errors'],
+  metadata: ['contract', 'record-format', 'option-rules', 'upload', 'errors'],
   locks: ['contract', 'option-rules', 'upload', 'errors'],
 
-  engine: ['contract', 'option-rules', 'upload', 'errors'],
+  engine: ['contract', 'record-format', 'option-rules', 'upload', 'errors'],
   http: ['option-rules', 'upload', 'errors', 'type engine'],
   protocols: ['engine', 'http', 'option-rules', 'upload', 'errors'],
 

@@ -15,7 +15,7 @@ export interface UploadFilter {
   readonly protocol?: string
 }
 
-/** `fastify.chunkedUpload`: the uploads of a registration, for the host. It sees all of them, whoever owns them. */
+/** `fastify.chunkedUpload`: the uploads of a registration, for the host: those of all its protocols and users. */
 export interface HostUploads {
   /** What happens to uploads, after it happened: `create`, `progress`, `complete`, `remove`. */
   readonly events: EventEmitter<UploadEvents>
@@ -65,7 +65,7 @@ export class EngineUploads implements HostUploads {
   }
 
   list (filter: UploadFilter = {}): AsyncGenerator<Upload, void, undefined> {
-    return this.#engine.everyUpload(filter)
+    return this.#engine.everyUpload({ ...filter, internal: false })
   }
 
   read (upload: Upload, range?: ByteRange): Readable {

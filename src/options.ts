@@ -35,10 +35,17 @@ export interface ChunkedUploadOptions {
    * @default [contentRange()]
    */
   readonly protocols?: readonly Protocol[] | undefined
+  /**
+   * Which uploads of the store are this registration's: it sees, counts and sweeps those of its scope only, and those of version 0.1,
+   * which have none. Give two registrations the same text to let them share their uploads; give one of its own where the prefix may change.
+   * Servers with the same configuration have the same scope.
+   * @default name and full prefix, as in 'chunkedUpload:/uploads'
+   */
+  readonly scope?: string | undefined
 
   /**
    * Root of everything that the default storage, metadata and locks keep. Several registrations, apps and processes of one machine may use
-   * the same one.
+   * the same one; see `scope` for what they see of each other.
    * @default '.', the working directory
    */
   readonly directory?: string | undefined
@@ -112,7 +119,7 @@ export interface ChunkedUploadOptions {
   readonly onComplete?: ((upload: CompleteUpload, context: HookContext) => MaybePromise<CompletionReply | undefined | void>) | undefined
   /** Before an upload is removed by request: may throw to refuse. */
   readonly onRemove?: ((upload: Upload, context: HookContext) => MaybePromise<void>) | undefined
-  /** After an expired upload was removed by this registration: those that share a store sweep for each other. */
+  /** After an expired upload was removed by this server: those that share a scope sweep for each other. */
   readonly onExpire?: ((upload: Upload) => MaybePromise<void>) | undefined
   /**
    * Where the finished file goes, relative to the storage's root (disk: to `directory`). Client text must be cleaned first: a location that
@@ -135,6 +142,7 @@ const OWN_ROUTE_OPTIONS: readonly string[] = [
 /** Each option's rule; undefined stands for the default and is always right. */
 const RULES: Rules<ChunkedUploadOptions> = {
   name: text,
+  scope: text,
   protocols: {
     holds: value => Array.isArray(value) && value.length > 0 && value.every(isProtocol) &&
       new Set(value.map(({ name }) => name)).size === value.length,

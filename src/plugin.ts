@@ -36,6 +36,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
   const expirationDelta = options.expirationDelta === null ? null : milliseconds('expirationDelta', options.expirationDelta ?? '1d')
   const engine = new UploadEngine({
     ...adapters,
+    scope: options.scope ?? `${name}:${joinPrefix(fastify.prefix, options.prefix ?? '')}`,
     lockTimeout: milliseconds('lockTimeout', options.lockTimeout ?? '20s'),
     stallTimeout: milliseconds('stallTimeout', options.stallTimeout ?? '60s'),
     maxOpenUploads: options.maxOpenUploads ?? null,
@@ -111,7 +112,7 @@ function isTaken (fastify: FastifyInstance, name: string): boolean {
   return Object.hasOwn(fastify, name) || (present !== undefined && !(present instanceof EngineUploads))
 }
 
-/** The host itself: sees every upload, has no limits and is not asked. */
+/** The host itself: sees every upload of the registration, has no limits and is not asked. */
 const HOST: Caller = { protocol: null, user: null, restricted: false, maxBytes: null, hooks: {} }
 
 interface Adapters {

@@ -24,8 +24,17 @@ export interface ChecksumState {
 interface UploadFields {
   /** Unguessable and URL-safe: letters, digits, `-` and `_`. Ids sort by time of creation. */
   readonly id: string
+  /** The format of this record, see {@link RECORD_FORMAT}; left out of those of 0.1. */
+  readonly format?: number
   /** The mount that owns it: a protocol sees only its own uploads. */
   readonly protocol: string
+  /**
+   * The registration that owns it, or the name that several of them share: others do not see it. Left out of records of 0.1, which every
+   * registration on the same store sees.
+   */
+  readonly scope?: string
+  /** Only serves another upload, such as a chunk that waits for its place: clients and host never see it. Left out of all others. */
+  readonly internal?: true
   /** A small, increasing integer; null unless the protocol asked for one. */
   readonly serial: number | null
   /** The owner; null for an anonymous upload. */

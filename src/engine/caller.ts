@@ -2,9 +2,11 @@ import type { CompleteUpload, JsonObject, JsonValue, Upload, UserId } from '../u
 
 /** On whose behalf the engine works: which uploads it may see, what it may store, and what the host wants to be asked. */
 export interface Caller {
-  /** The mount: uploads of other mounts are unknown to it. Null for the host itself, who sees all. */
+  /** The mount: uploads of other mounts are unknown to it. Null for the host itself, which sees those of all mounts of its registration. */
   readonly protocol: string | null
   readonly user: UserId | null
+  /** Works with uploads that only serve another one, and sees no others. Left out for all who act for a client or the host. */
+  readonly internal?: true
   /** Hides uploads of other users. */
   readonly restricted: boolean
   /** Largest file in bytes; null for no limit. */
@@ -26,15 +28,9 @@ export interface CallerHooks {
  * The caller for uploads that only serve another one, such as a part whose place is not known yet. They are unknown to the mount's clients,
  * do not count as open ones, and the host is neither asked nor told of them.
  */
-export function innerCaller (caller: Caller): Caller {
-  return { ...caller, protocol: (caller.protocol ?? 'host') + INNER, restricted: false, hooks: {} }
+export function internalCaller (caller: Caller): Caller {
+  return { ...caller, internal: true, restricted: false, hooks: {} }
 }
-
-export function isInner ({ protocol }: Pick<Caller, 'protocol'>): boolean {
-  return protocol?.endsWith(INNER) === true
-}
-
-const INNER = '/inner'
 
 /** How the host wants the last request answered; what is left out stays as the protocol words it. */
 export interface CompletionReply {

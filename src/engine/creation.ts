@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { TooManyUploads, UploadGone } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { type JsonObject, type Upload, type UploadingUpload, isExpired } from '../upload.js'
-import { type Caller, isInner, type UploadDraft } from './caller.js'
+import type { Caller, UploadDraft } from './caller.js'
 import { checkDraft, newUpload } from './draft.js'
 import { asked, type Records } from './records.js'
 import type { Turns } from './turns.js'
@@ -13,6 +13,8 @@ export interface CreationRules {
   readonly maxOpenUploads: number | null
   /** Expiry counts from the last body, not from creation. */
   readonly slidingExpiry: boolean
+  /** The registration; undefined where all share their uploads. */
+  readonly scope?: string | undefined
 }
 
 /** Makes new, empty uploads. */
@@ -39,21 +41,22 @@ export class Creation {
     checkDraft(this.#storage, caller, draft)
     return await this.#countingOpen(caller, async () => {
       const protocolState = await stateOf?.(draft) ?? draft.protocolState
-      return await this.#store(newUpload(caller, { ...draft, protocolState }, this.#rules.slidingExpiry), draft.serial)
+      const { slidingExpiry: slides, scope } = this.#rules
+      return await this.#store(newUpload(caller, { ...draft, protocolState }, { slides, scope }), draft.serial)
     })
   }
 
   /** Runs `create` if the user may have one more unfinished upload; his creations wait for each other, so that the count is right. */
   async #countingOpen<T> (caller: Caller, create: () => Promise<T>): Promise<T> {
     const max = this.#rules.maxOpenUploads
-    if (max === null || isInner(caller)) return await create()
-    const user = createHash('sha256').update(JSON.stringify(caller.user)).digest('hex')
+    if (max === null || caller.internal === true) return await create()
+    const user = createHash('sha256').update(JSON.stringify([this.#rules.scope ?? null, caller.user])).digest('hex')
     return await this.#turns.queue(`creates.${user}`, async () => {
       const now = Date.now()
       let open = 0
       if (max === 0) throw new TooManyUploads(max)
-      for await (const upload of this.#records.every({ status: 'uploading', user: caller.user })) {
-        if (!isExpired(upload, now) && !isInner(upload) && ++open >= max) throw new TooManyUploads(max)
+      for await (const upload of this.#records.every({ status: 'uploading', internal: false, user: caller.user })) {
+        if (!isExpired(upload, now) && ++open >= max) throw new TooManyUploads(max)
       }
       return await create()
     })

@@ -1,5 +1,6 @@
 import { ChecksumUnsupported, ChunkSizeRefused, SizeLimitExceeded } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
+import { RECORD_FORMAT } from '../record-format.js'
 import type { UploadingUpload } from '../upload.js'
 import type { Caller, UploadDraft } from './caller.js'
 import { isChecksumAlgorithm } from './checksum.js'
@@ -33,15 +34,22 @@ export function checkDraft (storage: Storage, caller: Caller, { size, chunkSize,
   if (checksum !== null && !isChecksumAlgorithm(checksum.algorithm)) throw new ChecksumUnsupported(checksum.algorithm)
 }
 
-/**
- * The record of a new, empty upload.
- * @param slides its expiry counts from the last activity
- */
-export function newUpload (caller: Caller, draft: UploadDraft, slides: boolean): UploadingUpload {
+export interface NewUploadRules {
+  /** Expiry counts from the last activity. */
+  readonly slides: boolean
+  /** The registration; undefined where all share their uploads. */
+  readonly scope: string | undefined
+}
+
+/** The record of a new, empty upload. */
+export function newUpload (caller: Caller, draft: UploadDraft, { slides, scope }: NewUploadRules): UploadingUpload {
   const now = Date.now()
   return {
     id: newUploadId(now),
+    format: RECORD_FORMAT,
     protocol: caller.protocol ?? 'host',
+    ...scope !== undefined && { scope },
+    ...caller.internal === true && { internal: true },
     serial: null,
     user: caller.user,
     filename: draft.filename,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StorageFull, StorageTrouble, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound } from '../errors.js'
-import type { ListQuery, Metadata } from '../metadata/contract.js'
+import type { ChecksumQuery, ListQuery, Metadata } from '../metadata/contract.js'
 import { type CompleteUpload, type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import type { Caller } from './caller.js'
 
@@ -12,7 +12,7 @@ const FIRST_PAGE = 100
 const LARGEST_PAGE = 1600
 
 /** What a list is about. */
-export type RecordQuery = Omit<ListQuery, 'cursor' | 'limit'>
+export type RecordQuery = Omit<ListQuery, 'scope' | 'cursor' | 'limit'>
 
 /** Ids come from URLs: anything else is unknown without asking the store. */
 const ID = /^[A-Za-z0-9_-]{1,64}$/
@@ -24,18 +24,21 @@ export function isUploadId (id: string): boolean {
 /** Reads and changes records, for callers who may see them. */
 export class Records {
   readonly #metadata: Metadata
+  readonly #scope: string | undefined
 
-  constructor (metadata: Metadata) {
+  /** @param scope the registration whose records these are; left out for all of the store */
+  constructor (metadata: Metadata, scope?: string) {
     this.#metadata = metadata
+    this.#scope = scope
   }
 
   /**
    * The record, if the caller may know of it.
-   * @throws {UploadNotFound} unknown, malformed, of another mount or of another user: one answer for all
+   * @throws {UploadNotFound} unknown, malformed, of another registration, mount or user: one answer for all
    */
   async get (caller: Caller, id: string): Promise<Upload> {
     const upload = isUploadId(id) ? await asked(() => this.#metadata.get(id)) : undefined
-    if (upload === undefined || !mayKnow(caller, upload)) throw new UploadNotFound()
+    if (upload === undefined || !this.#isOurs(upload) || !mayKnow(caller, upload)) throw new UploadNotFound()
     return upload
   }
 
@@ -47,16 +50,24 @@ export class Records {
   /** As {@link get}, by the small integer. */
   async getBySerial (caller: Caller, serial: number): Promise<Upload> {
     const upload = Number.isSafeInteger(serial) && serial > 0 ? await asked(() => this.#metadata.getBySerial(serial)) : undefined
-    if (upload === undefined || !mayKnow(caller, upload)) throw new UploadNotFound()
+    if (upload === undefined || !this.#isOurs(upload) || !mayKnow(caller, upload)) throw new UploadNotFound()
     return upload
   }
 
-  /** All records of a query, whoever owns them, a page at a time. Pages grow, as each may cost the store a look at all that there is. */
+  /** A complete upload of this registration with this checksum. */
+  async findByChecksum (query: Omit<ChecksumQuery, 'scope' | 'internal'>): Promise<Upload | undefined> {
+    return await asked(() => this.#metadata.findByChecksum({ ...query, ...this.#own }))
+  }
+
+  /**
+   * All records of a query that are this registration's, of every user, a page at a time. Pages grow, as each may cost the store a look at
+   * all that there is.
+   */
   async * every (query: RecordQuery): AsyncGenerator<Upload, void, undefined> {
     let cursor: string | undefined
     let limit = FIRST_PAGE
     do {
-      const page = await asked(() => this.#metadata.list({ ...query, limit, ...cursor !== undefined && { cursor } }))
+      const page = await asked(() => this.#metadata.list({ ...query, ...this.#own, limit, ...cursor !== undefined && { cursor } }))
       yield * page.uploads
       cursor = page.cursor
       limit = Math.min(2 * limit, LARGEST_PAGE)
@@ -93,10 +104,19 @@ export class Records {
     }
     throw new UploadBusy()
   }
+
+  get #own (): Pick<ListQuery, 'scope'> {
+    return this.#scope === undefined ? {} : { scope: this.#scope }
+  }
+
+  #isOurs (upload: Upload): boolean {
+    return this.#scope === undefined || upload.scope === undefined || upload.scope === this.#scope
+  }
 }
 
 export function mayKnow (caller: Caller, upload: Upload): boolean {
-  return (caller.protocol === null || caller.protocol === upload.protocol) &&
+  return (caller.internal === true) === (upload.internal === true) &&
+    (caller.protocol === null || caller.protocol === upload.protocol) &&
     (!caller.restricted || upload.user === null || upload.user === caller.user)
 }
 

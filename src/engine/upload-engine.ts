@@ -8,8 +8,9 @@ import {
   type ByteRange, type CompleteUpload, type JsonObject, type RemovalReason, type Upload, type UploadingUpload, offsetOf
 } from '../upload.js'
 import { Bodies } from './bodies.js'
+import { currentMetadata } from './current-metadata.js'
 import { covers } from './byte-ranges.js'
-import { type Caller, isInner, type UploadDraft } from './caller.js'
+import type { Caller, UploadDraft } from './caller.js'
 import { ChecksumFollower } from './checksum-follower.js'
 import { type Completed, type CompleteRequest, Completion } from './completion.js'
 import { Concatenation } from './concatenation.js'
@@ -31,6 +32,8 @@ export interface EngineOptions {
   readonly storage: Storage
   readonly metadata: Metadata
   readonly locks: Locks
+  /** The registration: uploads of others are unknown to this engine. Left out, it sees all of the store. */
+  readonly scope?: string | undefined
   /** ms that a request waits for an upload in use. */
   readonly lockTimeout: number
   /** ms without a byte after which a body counts as dead; 0 for never. */
@@ -91,11 +94,12 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   constructor (options: EngineOptions) {
     super()
-    const { storage, metadata } = options
+    const { storage } = options
+    const metadata = currentMetadata(options.metadata)
     this.options = options
     this.storage = storage
     this.metadata = metadata
-    this.records = new Records(metadata)
+    this.records = new Records(metadata, options.scope)
     this.#turns = new Turns(options.locks, this.records, options.lockTimeout)
     this.#checksums = new UploadChecksums(storage)
     this.#follower = new ChecksumFollower(this.records, this.#turns, this.#checksums)
@@ -168,19 +172,23 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   /** Uploads the caller may list, by time of creation: with `restricted` only his own, and none for an anonymous one. */
   async * list (caller: Caller, query: Pick<ListQuery, 'status' | 'user'> = {}): AsyncGenerator<Upload, void, undefined> {
     if (caller.restricted && caller.user === null) return
-    const filter = { ...query, ...caller.protocol !== null && { protocol: caller.protocol }, ...caller.restricted && { user: caller.user } }
+    const filter = {
+      ...query,
+      internal: caller.internal === true,
+      ...caller.protocol !== null && { protocol: caller.protocol },
+      ...caller.restricted && { user: caller.user }
+    }
     yield * this.records.every(filter)
   }
 
   /** A complete upload with this checksum, if the caller may know of one. */
   async findByChecksum (caller: Caller, algorithm: string, value: string): Promise<Upload | undefined> {
-    const query = {
+    const found = await this.records.findByChecksum({
       algorithm,
       value: value.toLowerCase(),
       ...caller.protocol !== null && { protocol: caller.protocol },
       ...caller.restricted && { user: caller.user }
-    }
-    const found = await asked(() => this.metadata.findByChecksum(query))
+    })
     return found !== undefined && mayKnow(caller, found) ? found : undefined
   }
 
@@ -338,7 +346,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return this.#turns.stopping
   }
 
-  /** All records of a query, whoever owns them, by time of creation. */
+  /** All records of a query that are this registration's, of every user, by time of creation. */
   everyUpload (query: RecordQuery): AsyncGenerator<Upload, void, undefined> {
     return this.records.every(query)
   }
@@ -374,7 +382,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /** What a listener throws is its own trouble: what it was told of has happened. */
   #tell (upload: Upload, emit: () => void): void {
-    if (isInner(upload)) return
+    if (upload.internal === true) return
     try {
       emit()
     } catch (error) {

@@ -24,14 +24,18 @@ export interface Metadata {
   delete (id: string, version: number): Promise<boolean>
   /** Records that match every given filter, in the order of their ids (of the character codes), at most `limit`, after `cursor`. */
   list (query: ListQuery): Promise<UploadPage>
-  /** A complete upload of this checksum; which one, if there are several, is free. */
+  /** A complete upload of this checksum that is not internal; which one, if there are several, is free. */
   findByChecksum (query: ChecksumQuery): Promise<Upload | undefined>
   /** Called when the plugin closes. Only for what the adapter itself opened. */
   close?(): Promise<void>
 }
 
 export interface ListQuery {
+  /** Uploads of this registration, and those that name none. Left out: all. */
+  readonly scope?: string
   readonly protocol?: string
+  /** true: uploads that only serve another one. false: all others. Left out: both. */
+  readonly internal?: boolean
   /** null: anonymous uploads only. Left out: everybody's. */
   readonly user?: UserId | null
   readonly status?: Upload['status']
@@ -56,6 +60,8 @@ export interface ChecksumQuery {
   readonly algorithm: string
   /** Lower-case hex. */
   readonly value: string
+  /** As in a {@link ListQuery}. */
+  readonly scope?: string
   readonly protocol?: string
   /** null: anonymous uploads only. Left out: everybody's. */
   readonly user?: UserId | null

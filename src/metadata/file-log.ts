@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { close, constants, fdatasync, open, read, readSync, write } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { currentRecord } from '../record-format.js'
 import type { Upload } from '../upload.js'
 import { isMissing } from './file-directory.js'
 
@@ -205,7 +206,7 @@ export class RecordLog {
 export function recordOf (line: string): Upload {
   const entry = parseEntry(line)
   if (entry === undefined || !('id' in entry)) throw new Error('not a record')
-  return entry
+  return currentRecord(entry)
 }
 
 type Entry = Upload | { readonly version: number, readonly next: string } | { readonly version: number, readonly deleted: true }

@@ -64,8 +64,16 @@ export const LIST_CASES: readonly MetadataCase[] = [
         }
       }
     }
+    for (const scope of [undefined, 'here', 'there']) {
+      for (const internal of [undefined, true] as const) {
+        const place = { ...scope !== undefined && { scope }, ...internal !== undefined && { internal } }
+        records.push(newUpload({ protocol: 'one', ...place }), complete(newUpload({ user: 'ann', ...place })))
+      }
+    }
     await Promise.all(records.map((upload, number) => pick(a, b, number).create(upload)))
     const queries: ListQuery[] = [{}, ...combinations({
+      scope: ['here'],
+      internal: [true, false],
       protocol: ['one'],
       user: [null, 'ann', 1, '1', ''],
       status: ['uploading', 'complete', 'removed'],
@@ -116,6 +124,8 @@ export const LIST_CASES: readonly MetadataCase[] = [
 ]
 
 function expectedIn (upload: Upload, query: ListQuery): boolean {
+  if (query.scope !== undefined && upload.scope !== undefined && upload.scope !== query.scope) return false
+  if (query.internal !== undefined && (upload.internal === true) !== query.internal) return false
   if (query.protocol !== undefined && upload.protocol !== query.protocol) return false
   if (query.user !== undefined && upload.user !== query.user) return false
   if (query.status !== undefined && upload.status !== query.status) return false

@@ -83,6 +83,17 @@ export const LOOKUP_CASES: readonly MetadataCase[] = [
     assert.equal(await b.findByChecksum({ ...checksum, user: 'ann' }), undefined)
     assert.ok([bob.id, nobody.id].includes((await b.findByChecksum(checksum))?.id ?? ''))
   }],
+  ['a checksum is found in its scope, and where there is none, never that of an internal upload', async (a, b) => {
+    const checksum = { algorithm: 'md5', value: '00ff' }
+    await a.create(complete(newUpload({ checksum, internal: true })))
+    assert.equal(await b.findByChecksum(checksum), undefined)
+    const there = await a.create(complete(newUpload({ checksum, scope: 'there' })))
+    assert.equal((await b.findByChecksum(checksum))?.id, there.id)
+    assert.equal((await b.findByChecksum({ ...checksum, scope: 'there' }))?.id, there.id)
+    assert.equal(await b.findByChecksum({ ...checksum, scope: 'here' }), undefined)
+    const none = await b.create(complete(newUpload({ checksum })))
+    assert.equal((await a.findByChecksum({ ...checksum, scope: 'here' }))?.id, none.id)
+  }],
   ['a checksum that changed is found by the new value only', async (a, b) => {
     const upload = complete(newUpload({ checksum: { algorithm: 'md5', value: 'aa' } }))
     await a.create(upload)

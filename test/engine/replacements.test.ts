@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import t from 'tap'
-import { innerCaller } from '../../src/engine/caller.js'
+import { internalCaller } from '../../src/engine/caller.js'
 import type { UploadEngine } from '../../src/engine/upload-engine.js'
 import { memoryLocks } from '../../src/locks/memory.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
@@ -16,7 +16,7 @@ import {
 const CHUNK = 200_000
 const SIZE = 3 * CHUNK - 1000
 const caller = callerOf()
-const inner = innerCaller(caller)
+const inner = internalCaller(caller)
 
 async function asideOf (engine: UploadEngine, bytes: Uint8Array): Promise<Upload> {
   const { id } = await engine.create(inner, draftOf({ size: bytes.length }))

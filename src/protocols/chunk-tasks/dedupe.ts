@@ -1,5 +1,4 @@
 import type { FastifyRequest } from 'fastify'
-import { asked } from '../../engine/records.js'
 import type { CompleteUpload, Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { WantedTask } from './hooks.js'
@@ -32,15 +31,15 @@ export async function findKnown (
   const algorithm = algorithmOf(hash)
   if (algorithm !== undefined) {
     const owner = everybody ? mount : own
-    const found = await asked(() => engine.metadata.findByChecksum({ ...owner, algorithm, value: hash }))
+    const found = await engine.records.findByChecksum({ ...owner, algorithm, value: hash })
     // Files of one checksum have one size.
     if (found === undefined || found.size !== wanted.fileSize) return undefined
     if (fits(found)) return found
     // The index tells of one, which does not fit: another may.
-    return await firstOf(engine.everyUpload({ ...owner, status: 'complete' }), fits)
+    return await firstOf(engine.everyUpload({ ...owner, internal: false, status: 'complete' }), fits)
   }
   // No index for the rest. Nobody has verified such a hash: whoever looks for it has to have said it himself.
-  return caller.user === null ? undefined : await firstOf(engine.everyUpload({ ...own, status: 'complete' }), fits)
+  return caller.user === null ? undefined : await firstOf(engine.everyUpload({ ...own, internal: false, status: 'complete' }), fits)
 }
 
 /** The hash by which this caller may find the file: what a user only says of one, others must not take for it. */

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { innerCaller } from '../../engine/caller.js'
+import { internalCaller } from '../../engine/caller.js'
 import { asked } from '../../engine/records.js'
 import type { ByteRange } from '../../upload.js'
 import type { Caller } from '../contract.js'
@@ -18,7 +18,7 @@ export async function replaceChunk (
 ): Promise<void> {
   if (state.encryption !== null) return
   const length = end - start
-  const inner = innerCaller(caller)
+  const inner = internalCaller(caller)
   const { id } = await engine.create(inner, {
     filename: upload.filename,
     contentType: null,

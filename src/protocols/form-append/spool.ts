@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { type Caller, innerCaller } from '../../engine/caller.js'
+import { type Caller, internalCaller } from '../../engine/caller.js'
 import { BodyCut, BodyStalled } from '../../errors.js'
 import { offsetOf } from '../../upload.js'
 import type { Mount } from './mount.js'
@@ -40,7 +40,7 @@ export async function spoolPart (mount: Spool, caller: Caller, body: Readable): 
     return { length, open: () => Readable.from([bytes], { objectMode: false }), discard: async () => {} }
   }
   body.unshift(bytes)
-  return await intoStorage(mount, innerCaller(caller), body)
+  return await intoStorage(mount, internalCaller(caller), body)
 }
 
 async function intoStorage ({ engine, spoolExpiry }: Spool, caller: Caller, body: Readable): Promise<SpooledPart> {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { type Caller, innerCaller } from '../../engine/caller.js'
+import { type Caller, internalCaller } from '../../engine/caller.js'
 import { BodyCut, FormInvalid } from '../../errors.js'
 import { formKind, partsOf } from '../../http/form.js'
 import { bodyOf, contentLength, hasBody } from '../../http/stream-scope.js'
@@ -48,7 +48,7 @@ async function storeFile (request: FastifyRequest, store: Store): Promise<boolea
 async function appendBytes (mount: Mount, caller: Caller, video: Upload, body: Readable, length: number | undefined): Promise<boolean> {
   const { content } = stateOf(video)
   let before = 0
-  const writer = content === null ? caller : { ...innerCaller(mount.own), maxBytes: caller.maxBytes }
+  const writer = content === null ? caller : { ...internalCaller(mount.own), maxBytes: caller.maxBytes }
   const { upload } = await mount.uploads.engine.write(writer, content ?? video.id, {
     start: 'end',
     body,

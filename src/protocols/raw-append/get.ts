@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { innerCaller } from '../../engine/caller.js'
+import { internalCaller } from '../../engine/caller.js'
 import { UploadGone, UploadNotFound } from '../../errors.js'
 import { sendUpload } from '../../http/download.js'
 import { offsetOf } from '../../upload.js'
@@ -29,7 +29,7 @@ export function getVideo (mount: Mount): RouteHandlerMethod {
 async function sendContent (mount: Mount, video: Video, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { engine } = mount.uploads
   const { content } = stateOf(video)
-  const bytes = content === null ? video : await engine.get(innerCaller(mount.own), content)
+  const bytes = content === null ? video : await engine.get(internalCaller(mount.own), content)
   if (bytes.status === 'removed') throw new UploadNotFound()
   if (offsetOf(bytes) === 0) throw new NoData('No video data associated with this video ID')
   return await sendUpload(request, reply, engine, bytes, { contentType: mount.contentType, filename: mount.filename(video.serial) })

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { type Caller, innerCaller } from '../../engine/caller.js'
+import { type Caller, internalCaller } from '../../engine/caller.js'
 import { assertUploading, type UploadEngine } from '../../engine/upload-engine.js'
 import { SizeLimitExceeded, UploadNotFound } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
@@ -65,7 +65,7 @@ export class Joins {
   constructor (engine: UploadEngine, own: Caller, joiner: Joiner, events: JoinEvents) {
     this.#engine = engine
     this.#own = own
-    this.#inner = innerCaller(own)
+    this.#inner = internalCaller(own)
     this.#joiner = joiner
     this.#events = events
     engine.on('remove', video => {
@@ -130,12 +130,12 @@ export class Joins {
 
   async #recover (before: number): Promise<void> {
     const named = new Set<string>()
-    for await (const video of this.#engine.everyUpload({ protocol: this.#own.protocol ?? '', status: 'uploading' })) {
+    for await (const video of this.#engine.everyUpload({ protocol: this.#own.protocol ?? '', internal: false, status: 'uploading' })) {
       const state = stateOf(video)
       for (const id of innerIdsOf(state)) named.add(id)
       if (state.clips.length > 0 || state.building !== null || state.stale.length > 0) this.wake(video.id)
     }
-    for await (const inner of this.#engine.everyUpload({ protocol: this.#inner.protocol ?? '', status: 'uploading' })) {
+    for await (const inner of this.#engine.everyUpload({ protocol: this.#own.protocol ?? '', internal: true, status: 'uploading' })) {
       // A clip that is coming in expires, until its video names it.
       if (named.has(inner.id)) {
         if (inner.expiresAt !== null) await this.#engine.update(this.#inner, inner.id, () => ({ expiresAt: null }))
