@@ -4,9 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
   type ChunkedUploadOptions, type Clip, diskStorage, fileMetadata, type Joiner, JoinFailed, type JoinReport, memoryMetadata, memoryStorage,
-  rawAppend, type RawAppendOptions, type Upload
+  type Metadata, rawAppend, type RawAppendOptions, type Upload
 } from '../../src/index.js'
 import { changedMetadata, changedStorage, gate } from '../support/engine.js'
+import { allRecords } from '../support/records.js'
 import { type Answer, startServer, type TestServer } from '../support/server.js'
 
 /** Joins texts as `a+b`, one step at a time: each job waits until the test lets it go on. */
@@ -58,6 +59,7 @@ class TestJoiner implements Joiner {
 
 interface Served extends TestServer {
   readonly joiner: TestJoiner
+  readonly metadata: Metadata
   /** What the host was told. */
   readonly told: string[]
   /** Resolves when the host was told so much. */
@@ -82,9 +84,10 @@ async function serve (
     onJoinFailed: ({ video, error }: JoinReport) => { tell(`failed ${video.serial}: ${error.message}`) },
     ...options
   })
-  const registration = { prefix: '/', protocols: [protocol], storage: memoryStorage(), metadata: memoryMetadata(), ...settings }
-  const { directory } = settings
-  return { ...await startServer(t, registration, { mayFail: true, ...directory !== undefined && { directory } }), joiner, told, heard }
+  const { directory, metadata = memoryMetadata() } = settings
+  const registration = { prefix: '/', protocols: [protocol], storage: memoryStorage(), ...settings, metadata }
+  const server = await startServer(t, registration, { mayFail: true, ...directory !== undefined && { directory } })
+  return { ...server, joiner, metadata, told, heard }
 }
 
 async function append (server: TestServer, id: number, body: string): Promise<Answer> {
@@ -95,10 +98,8 @@ async function read (server: TestServer, id: number): Promise<string> {
   return (await server.send('GET', `/get_video/${id}/`)).text
 }
 
-async function inner (server: TestServer): Promise<Upload[]> {
-  const uploads: Upload[] = []
-  for await (const upload of server.app.chunkedUpload.list()) if (upload.protocol !== 'rawAppend') uploads.push(upload)
-  return uploads
+async function inner ({ metadata }: Served): Promise<Upload[]> {
+  return (await allRecords(metadata)).filter(({ internal }) => internal === true)
 }
 
 t.test('a clip is acknowledged at once, and the video changes in one step when the job has ended', async t => {
@@ -168,7 +169,7 @@ t.test('invariant 11: the limit counts a video whose clips are just being replac
   const held = changedMetadata(metadata, {
     get: async id => {
       const record = await metadata.get(id)
-      if (armed && record?.protocol !== 'rawAppend') {
+      if (armed && record?.internal === true) {
         armed = false
         asked.open()
         await goOn.passed
