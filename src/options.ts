@@ -85,7 +85,10 @@ export interface ChunkedUploadOptions {
   readonly sweepInterval?: Duration | false | undefined
   /** How long a request waits for an upload that another one is using. @default '20s' */
   readonly lockTimeout?: Duration | undefined
-  /** A body that brings no byte for so long is cut, and what came is kept; 0 for never. @default '60s' */
+  /**
+   * A body that brings no byte for so long is cut, and what came is kept. A reply of which the client takes nothing is cut after this time
+   * to twice this time. 0 for never. @default '60s'
+   */
   readonly stallTimeout?: Duration | undefined
 
   /** Algorithm of the whole-file checksum, or false for none. drf: CHECKSUM. @default 'md5' */

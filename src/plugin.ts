@@ -6,6 +6,7 @@ import { UploadEngine } from './engine/upload-engine.js'
 import { InvalidOption, NameTaken } from './errors.js'
 import { EngineUploads, type HostUploads } from './host-uploads.js'
 import { streamScope } from './http/stream-scope.js'
+import { OpenReplies } from './http/open-replies.js'
 import { OpenBodies } from './http/unread-body.js'
 import type { Locks } from './locks/contract.js'
 import { fileLocks } from './locks/file.js'
@@ -62,10 +63,13 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     await host.deleteExpired().catch((error: unknown) => { fastify.log.error({ err: error }, 'expired uploads could not be removed') })
   })
   const bodies = new OpenBodies(() => engine.stopping)
+  const replies = new OpenReplies(engine.options.stallTimeout)
   fastify.addHook('onReady', async () => { sweeper.start() })
   // Bodies in flight end here, what storage confirmed of them is saved, and the server can close its connections.
   fastify.addHook('preClose', async () => {
-    await engine.shutdown()
+    const stopped = engine.shutdown()
+    replies.stop()
+    await stopped
     bodies.cutSoon()
     await sweeper.stop()
   })
@@ -97,6 +101,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     }
     await fastify.register(async scope => {
       streamScope(scope, bodies, engine.options.stallTimeout)
+      replies.watch(scope)
       await protocol.register(scope, uploads, { instance: fastify, bodies })
     }, {
       prefix: joinPrefix(prefix, protocol.prefix),

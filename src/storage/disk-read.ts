@@ -4,8 +4,10 @@ import type { ByteRange } from '../upload.js'
 import { StorageLost } from './contract.js'
 import { codeOf } from './disk-paths.js'
 
-/** Bytes of one read, and what a slow reader makes us hold at most, twice. */
-const readSize = 256 * 1024
+/** Bytes of one read for a reader that keeps up. */
+const readSize = 128 * 1024
+/** Bytes that are read ahead for one that does not: they stay in memory for as long as it likes. */
+const aheadSize = 64 * 1024
 
 /**
  * The bytes of `range` of the first of `paths` that exists, else of what `last` finds. Unlike fs.createReadStream it errors with
@@ -21,7 +23,7 @@ export class FileRange extends Readable {
   #closeAfterRead: (() => void) | undefined
 
   constructor (paths: readonly string[], [start, end]: ByteRange, last: () => Promise<string | undefined> = async () => undefined) {
-    super({ highWaterMark: readSize })
+    super({ highWaterMark: aheadSize })
     this.#paths = paths
     this.#last = last
     this.#position = start
@@ -50,7 +52,7 @@ export class FileRange extends Readable {
   }
 
   override _read (): void {
-    const length = Math.min(readSize, this.#end - this.#position)
+    const length = Math.min(this.readableFlowing === false ? aheadSize : readSize, this.#end - this.#position)
     if (length <= 0 || this.#fd === undefined) {
       this.push(null)
       return

@@ -81,6 +81,11 @@ export class RawHttp {
     }
   }
 
+  /** Everything that came and was not taken as a reply, as latin1. */
+  get received (): string {
+    return this.#received.toString('latin1')
+  }
+
   /** Cuts the connection with a reset. */
   reset (): void {
     this.socket.resetAndDestroy()
