@@ -4,6 +4,20 @@ import oneWayImports from './scripts/one-way-imports.js'
 
 const typescript = ['**/*.ts', '**/*.cts']
 
+// Whatever a test waits for has a deadline.
+const bounded = 'This may never end: take it from test/support/deadline.ts, which gives it a deadline.'
+const restricted = (name, importNames, message = bounded) => ({ name, importNames, message, allowTypeImports: true })
+const unbounded = [
+  {
+    selector: 'CallExpression[callee.property.name="evaluate"]',
+    message: 'This may never end: use evaluate of test/support/browser.ts.'
+  },
+  {
+    selector: 'CallExpression[callee.name=/^(spawn|fork)$/]:not(:has(Property[key.name="env"]))',
+    message: 'A child ends with the tests: give it the environment of test/support/child-env.ts.'
+  }
+]
+
 export default [
   ...neostandard({
     ts: true,
@@ -52,12 +66,27 @@ export default [
     }
   },
   {
+    files: ['test/**/*.ts', 'test/**/*.cts'],
+    ignores: ['test/support/deadline.ts', 'test/support/child.ts', 'test/support/browser.ts'],
+    rules: {
+      'no-restricted-globals': ['error', { name: 'fetch', message: bounded }],
+      'no-restricted-syntax': ['error', ...unbounded],
+      '@typescript-eslint/no-restricted-imports': ['error',
+        restricted('node:events', ['once', 'default']),
+        ...['node:http', 'node:https'].map(name => restricted(name, ['request', 'get', 'default'])),
+        ...['node:net', 'node:tls', 'node:http2'].map(name => restricted(name, ['connect', 'createConnection', 'default'])),
+        restricted('node:child_process', ['exec', 'execFile', 'execSync', 'execFileSync', 'spawnSync', 'default'],
+          'This may never end: take run, runSync or endOf from test/support/child.ts.')
+      ]
+    }
+  },
+  {
     files: ['test/**'],
     ignores: ['test/support/**'],
     rules: {
       // A test in tap is a promise that tap itself waits for.
       '@typescript-eslint/no-floating-promises': 'off',
-      'no-restricted-syntax': ['error', {
+      'no-restricted-syntax': ['error', ...unbounded, {
         selector: 'CallExpression[callee.property.name=/^(only|skip|todo)$/], Property[key.name=/^(only|skip|todo)$/][value.value=true]',
         message: 'Every test runs. What a machine may lack is asked for with test/support/requires.ts.'
       }]

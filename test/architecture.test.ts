@@ -111,6 +111,24 @@ t.test('an entry only exports', async t => {
   t.strictSame(await problems('src/testing/index.ts', 'console.log(1)'), ['no-restricted-syntax'])
 })
 
+t.test('what a test waits for has a deadline', async t => {
+  for (const [code, rule] of [
+    ["export const a = await fetch('http://127.0.0.1')", 'no-restricted-globals'],
+    ["export { request } from 'node:http'", '@typescript-eslint/no-restricted-imports'],
+    ["import net from 'node:net'\nexport const a = net", '@typescript-eslint/no-restricted-imports'],
+    ["export { connect } from 'node:http2'", '@typescript-eslint/no-restricted-imports'],
+    ["export { once } from 'node:events'", '@typescript-eslint/no-restricted-imports'],
+    ["export { execFileSync } from 'node:child_process'", '@typescript-eslint/no-restricted-imports'],
+    ["import { spawn } from 'node:child_process'\nexport const a = spawn('node', ['a.js'], { stdio: 'pipe' })", 'no-restricted-syntax'],
+    ["import { page } from './page.js'\nawait page.evaluate('1')", 'no-restricted-syntax']
+  ] as const) {
+    for (const file of ['test/http/form.test.ts', 'test/support/server.ts']) {
+      t.strictSame(await problems(file, code), [rule], `${file}: ${code}`)
+    }
+  }
+  t.strictSame(await problems('test/a.test.ts', "import type http from 'node:http'\nexport type A = http.Agent"), [])
+})
+
 t.test('the language is kept safe: no any, no non-null assertion, no comment that silences', async t => {
   t.strictSame(await problems('src/engine/a.ts', 'export const a = (b: any) => b'), ['@typescript-eslint/no-explicit-any'])
   t.strictSame(await problems('src/engine/a.ts', 'export const a = (b?: string) => b!'), ['@typescript-eslint/no-non-null-assertion'])

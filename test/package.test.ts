@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process'
 import { readFile, readdir } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { run as runProgram } from './support/child.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const entries = ['fastify-chunked-upload', 'fastify-chunked-upload/testing']
@@ -11,7 +10,7 @@ const entries = ['fastify-chunked-upload', 'fastify-chunked-upload/testing']
 /** What a command prints. Without the loaders of the test runner, so that Node sees the package as a host's Node does. */
 async function run (cwd: string, command: string, ...args: readonly string[]): Promise<string> {
   const { NODE_OPTIONS: _, ...env } = process.env
-  const { stdout } = await promisify(execFile)(command, args, { cwd, env, maxBuffer: 16 * 1024 * 1024 })
+  const { stdout } = await runProgram(command, args, { cwd, env, timeout: 300_000 })
   return stdout
 }
 

@@ -1,8 +1,4 @@
-import { execFile } from 'node:child_process'
-import { once } from 'node:events'
-import { connect } from 'node:http2'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { HostUploads } from '../src/host-uploads.js'
@@ -14,7 +10,9 @@ import { contentRange } from '../src/protocols/content-range.js'
 import { diskStorage } from '../src/storage/disk.js'
 import { encryptedStorage } from '../src/storage/encrypted.js'
 import { memoryStorage } from '../src/storage/memory.js'
+import { run } from './support/child.js'
 import { childEnv } from './support/child-env.js'
+import { connectHttp2, once } from './support/deadline.js'
 import { changedMetadata, changedStorage, until } from './support/engine.js'
 import { faults, hostOf, inMemory, plainHost } from './support/host.js'
 import { tiny } from './support/tiny-protocol.js'
@@ -322,7 +320,7 @@ t.test('a process that only registers the plugin ends by itself', async t => {
     console.log('ready', reply.statusCode)
   `
   const arguments_ = ['--import=./scripts/run-typescript.mjs', '--input-type=module', '-e', script]
-  const { stdout } = await promisify(execFile)(process.execPath, arguments_, {
+  const { stdout } = await run(process.execPath, arguments_, {
     cwd: root, timeout: 60_000, env: childEnv
   })
   t.match(stdout, /^ready 20[01]\n$/)
@@ -334,7 +332,7 @@ t.test('an HTTP/2 host serves the same routes', async t => {
   await app.register(chunkedUpload, inMemory())
   t.type(app.chunkedUpload.get, 'function')
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
-  const session = connect(url)
+  const session = connectHttp2(url)
   t.teardown(() => { session.destroy() })
   const ask = async (head: Record<string, string>, body = '') => {
     const stream = session.request(head)
@@ -355,7 +353,7 @@ t.test('on HTTP/2 a body needs neither length nor type', async t => {
   const app = Fastify({ http2: true })
   t.teardown(() => app.close())
   await app.register(chunkedUpload, { storage: memoryStorage(), protocols: [contentRange()] })
-  const session = connect(await app.listen({ port: 0, host: '127.0.0.1' }))
+  const session = connectHttp2(await app.listen({ port: 0, host: '127.0.0.1' }))
   t.teardown(() => { session.destroy() })
   const stream = session.request({ ':method': 'PUT', ':path': '/', 'content-range': 'bytes 0-4/10' })
   stream.write('he')

@@ -6,7 +6,7 @@ import t from 'tap'
 import type { Page } from 'playwright-core'
 import chunkedUpload, { contentRange } from '../../src/index.js'
 import type { ContentRangeOptions, Upload } from '../../src/index.js'
-import { startBrowser } from '../support/browser.js'
+import { evaluate, startBrowser } from '../support/browser.js'
 
 const SIZE = 5 * 2 ** 20 + 321
 const content = randomBytes(SIZE)
@@ -88,7 +88,7 @@ t.test('blueimp jQuery-File-Upload in Chromium', async t => {
     t.teardown(() => app.close())
     const browserPage = await browser.newPage()
     await browserPage.goto(url)
-    const done = browserPage.evaluate(`sendByPut('${md5}')`) as Promise<Report>
+    const done = evaluate<Report>(browserPage, `sendByPut('${md5}')`)
     await choose(browserPage, 'größe.mp4')
     const { chunks, result } = await done
     t.equal(chunks, 6)
@@ -103,7 +103,7 @@ t.test('blueimp jQuery-File-Upload in Chromium', async t => {
     for (const maxChunkSize of [2 * 2 ** 20, SIZE + 1]) {
       const browserPage = await browser.newPage()
       await browserPage.goto(url)
-      const done = browserPage.evaluate(`sendByForm(${JSON.stringify({ md5, maxChunkSize })})`) as Promise<Report>
+      const done = evaluate<Report>(browserPage, `sendByForm(${JSON.stringify({ md5, maxChunkSize })})`)
       await choose(browserPage, 'clip.mp4')
       const { chunks, result } = await done
       t.equal(chunks, maxChunkSize > SIZE ? 0 : 3, `chunks of ${maxChunkSize} bytes`)

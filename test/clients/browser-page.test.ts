@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import t from 'tap'
-import { dropFiles, startBrowser, throttleUploads } from '../support/browser.js'
+import { dropFiles, evaluate, startBrowser, throttleUploads } from '../support/browser.js'
+import { fetch } from '../support/deadline.js'
 import { ExampleServer, download, fileRow, inState, progressBeyond, progressOf, sha256, uploadRow } from '../support/example.js'
 
 t.setTimeout(120_000) // a browser, two starts of a server, and some 100 MB on two busy cores
@@ -159,7 +160,7 @@ async function pageTests (browser: Browser): Promise<void> {
       const edge = async (part: string): Promise<number | undefined> => (await page.locator(part).boundingBox())?.x
       t.equal(await edge('nav a >> nth=0'), await edge('main'), path)
       t.equal(await edge('header img'), await edge('main'), path)
-      t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360, path)
+      t.equal(await evaluate(page, 'document.documentElement.scrollWidth'), 360, path)
     }
   })
 

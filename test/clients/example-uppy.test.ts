@@ -1,8 +1,7 @@
 import t from 'tap'
 import { startBrowser } from '../support/browser.js'
+import { fetch } from '../support/deadline.js'
 import { ExampleServer, download, fileRow } from '../support/example.js'
-
-t.setTimeout(60_000) // a browser and a server on two busy cores
 
 const browser = await startBrowser(t)
 if (browser !== undefined) {

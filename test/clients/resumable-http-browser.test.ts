@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { startBrowser } from '../support/browser.js'
+import { evaluate, startBrowser } from '../support/browser.js'
 import { resumableServer, sha256 } from '../support/resumable-server.js'
 
 const script = await readFile(createRequire(import.meta.url).resolve('tus-js-client/dist/tus.js'))
@@ -49,7 +49,7 @@ t.test('tus-js-client in Chromium speaks the drafts', async t => {
       const context = await browser.newContext()
       const tab = await context.newPage()
       await tab.goto(server.origin)
-      const { url } = await tab.evaluate<{ url: string }>(`upload(${JSON.stringify(options)})`)
+      const { url } = await evaluate<{ url: string }>(tab, `upload(${JSON.stringify(options)})`)
       t.equal(await server.sha256(url), sha256(file), JSON.stringify(options))
       t.equal((await server.upload(url))?.status, 'complete')
       await context.close()
@@ -59,10 +59,10 @@ t.test('tus-js-client in Chromium speaks the drafts', async t => {
     const tab = await context.newPage()
     await tab.goto(server.origin)
     const options = JSON.stringify({ protocol, chunkSize: 500_000 })
-    const first = await tab.evaluate<{ url: string }>(`upload(${options}, 1000000)`)
+    const first = await evaluate<{ url: string }>(tab, `upload(${options}, 1000000)`)
     t.equal((await server.upload(first.url))?.status, 'uploading')
     await tab.reload()
-    const second = await tab.evaluate<{ url: string, patches: string[] }>(`upload(${options})`)
+    const second = await evaluate<{ url: string, patches: string[] }>(tab, `upload(${options})`)
     t.equal(second.url, first.url, `${protocol} goes on after a reload`)
     t.equal(second.patches[0], 'HEAD')
     t.equal(await server.sha256(second.url), sha256(file))

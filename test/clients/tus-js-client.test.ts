@@ -2,19 +2,17 @@ import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { Upload, type UploadOptions } from 'tus-js-client'
+import { fetch, within } from '../support/deadline.js'
 import type { TestServer } from '../support/server.js'
 import { startTus } from '../support/tus.js'
 import { TusProcess } from '../support/tus-process.js'
-
-// A server that is killed, and some MB on a busy machine.
-t.setTimeout(60_000)
 
 const KB = 1024
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
 /** Uploads to its end, and gives the URL. */
 async function uploaded (file: Buffer | Readable, options: UploadOptions, use: (upload: Upload) => void = () => {}): Promise<string> {
-  return await new Promise<string>((resolve, reject) => {
+  return await within(new Promise<string>((resolve, reject) => {
     const upload: Upload = new Upload(file, {
       retryDelays: null,
       ...options,
@@ -23,7 +21,7 @@ async function uploaded (file: Buffer | Readable, options: UploadOptions, use: (
     })
     use(upload)
     upload.start()
-  })
+  }), 'an upload of tus-js-client')
 }
 
 async function stored (url: string): Promise<string> {
@@ -84,14 +82,14 @@ t.test('tus-js-client resumes after an abort, by its object and by the URL', asy
   t.same(offsets, [200 * KB])
   t.equal(await stored(url), sha256(bytes))
 
-  const half = await new Promise<string>((resolve, reject) => {
+  const half = await within(new Promise<string>((resolve, reject) => {
     const upload: Upload = new Upload(bytes, {
       ...options,
       onChunkComplete: () => { upload.abort().then(() => { resolve(upload.url ?? '') }, reject) },
       onError: reject
     })
     upload.start()
-  })
+  }), 'an upload that is given up')
   t.equal(await uploaded(bytes, { ...options, uploadUrl: half }), half)
   t.equal(await stored(half), sha256(bytes))
 })
@@ -101,7 +99,7 @@ t.test('tus-js-client terminates', async t => {
   const url = await uploaded(Buffer.from('abc'), { endpoint: endpointOf(server) })
   await Upload.terminate(url, {})
   t.equal((await fetch(url)).status, 404)
-  const gone = await new Promise<string>((resolve, reject) => {
+  const gone = await within(new Promise<string>((resolve, reject) => {
     const upload: Upload = new Upload(randomBytes(100 * KB), {
       endpoint: endpointOf(server),
       chunkSize: 10 * KB,
@@ -109,7 +107,7 @@ t.test('tus-js-client terminates', async t => {
       onError: reject
     })
     upload.start()
-  })
+  }), 'an upload that is given up')
   t.equal((await fetch(gone)).status, 404)
 })
 

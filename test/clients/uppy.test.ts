@@ -4,7 +4,6 @@ import { startBrowser, throttleUploads } from '../support/browser.js'
 import { run, startPageServer } from '../support/browser-page.js'
 
 // A browser on a busy machine.
-t.setTimeout(60_000)
 
 const browser = await startBrowser(t)
 if (browser !== undefined) tests(browser)

@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { ffmpeg, rawAppend, type Upload } from '../../src/index.js'
-import { startBrowser } from '../support/browser.js'
+import { evaluate, startBrowser } from '../support/browser.js'
+import { runSync } from '../support/child.js'
 import { requireProgram } from '../support/requires.js'
 import { startServer, type TestServer } from '../support/server.js'
 
@@ -123,13 +123,13 @@ interface Playback {
 
 /** Loads a video, seeks to each time (in parts of its length), and plays on from the last. */
 async function play (page: Page, url: string, seeks: readonly number[]): Promise<Playback> {
-  return await page.evaluate(`play(${JSON.stringify(url)}, ${JSON.stringify(seeks)})`)
+  return await evaluate(page, `play(${JSON.stringify(url)}, ${JSON.stringify(seeks)})`)
 }
 
 /** A film of moving bars in a codec that Chromium has; with noise it takes about half a megabyte a second. */
 function makeFilm (folder: string, name: string, seconds: number, noise = 0): Buffer {
   const file = join(folder, name)
-  execFileSync('ffmpeg', [
+  runSync('ffmpeg', [
     '-v', 'error', '-y', '-f', 'lavfi', '-i', `testsrc=size=320x240:rate=10:duration=${seconds}`, '-vf', `noise=alls=${noise}:allf=t`,
     '-c:v', 'libvpx', '-deadline', 'realtime', '-cpu-used', '8', '-b:v', '8M', '-qmin', '4', '-g', '10', file
   ])
@@ -139,11 +139,9 @@ function makeFilm (folder: string, name: string, seconds: number, noise = 0): Bu
 /** A file that browsers do not load to its end before they are asked to: the film several times, without encoding it again. */
 function repeat (folder: string, name: string, times: number): Buffer {
   const file = join(folder, `long-${name}`)
-  execFileSync('ffmpeg', ['-v', 'error', '-y', '-stream_loop', String(times - 1), '-i', join(folder, name), '-c', 'copy', file])
+  runSync('ffmpeg', ['-v', 'error', '-y', '-stream_loop', String(times - 1), '-i', join(folder, name), '-c', 'copy', file])
   return readFileSync(file)
 }
-
-t.setTimeout(90_000)
 
 t.test('a film that was appended in chunks plays in Chromium, and seeks by ranges', async t => {
   if (requireProgram(t, ['ffmpeg']) === undefined) return
@@ -167,7 +165,7 @@ t.test('a recording of the page itself, sent chunk by chunk as MediaRecorder mak
   const server = await serve(t, false)
   const page = await openPage(t, server.url)
   if (page === undefined) return
-  const { chunks, messages } = await page.evaluate<{ chunks: number, messages: string[] }>('record(3000)')
+  const { chunks, messages } = await evaluate<{ chunks: number, messages: string[] }>(page, 'record(3000)')
   t.ok(chunks > 3, `${chunks} chunks`)
   t.strictSame(messages, ['Video added successfully', ...Array(chunks - 1).fill('Video appended and joined successfully')])
   const { duration, positions, played } = await play(page, '/get_video/1/', [0.8, 0.2])

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
-import { connect, createServer as createHttp2Server, type Http2ServerRequest } from 'node:http2'
-import { type AddressInfo, connect as connectSocket, type Socket } from 'node:net'
+import { createServer as createHttp2Server, type Http2ServerRequest } from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import t from 'tap'
 import { BodySource } from '../../src/engine/body-source.js'
+import { connectHttp2, connectSocket, fetch, once } from '../support/deadline.js'
 import { OpenBody, bodyOf, keepAlive, until } from '../support/engine.js'
 
 const MIB = 1024 * 1024
@@ -325,7 +325,7 @@ t.test('a request of HTTP/2 that is given up is a cut, even where its end came f
   const server = createHttp2Server((incoming: Http2ServerRequest) => { sources.push(sourceOf(incoming)) })
   server.listen(0)
   await once(server, 'listening')
-  const client = connect(`http://localhost:${(server.address() as AddressInfo).port}`)
+  const client = connectHttp2(`http://localhost:${(server.address() as AddressInfo).port}`)
   client.on('error', () => {})
   const open = async (): Promise<ReturnType<typeof client.request>> => {
     const count = sources.length

@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { BodyVerifier, bodyDigestLengths } from '../../src/engine/body-digest.js'
@@ -15,6 +13,7 @@ import { ChecksumThread } from '../../src/engine/checksum-thread.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import { newUpload } from '../../src/testing/new-upload.js'
+import { run } from '../support/child.js'
 import { changedStorage } from '../support/engine.js'
 
 const MIB = 1024 * 1024
@@ -220,7 +219,7 @@ t.test('reading back', async t => {
       const state = await reader.advance({ id: 'x' } as never, 'md5', null, ${bytes.length})
       process.stdout.write((await new Checksums().resume('md5', state)).digest())
     `)
-    const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, script], {
+    const { stdout } = await run(process.execPath, [...process.execArgv, script], {
       cwd: fileURLToPath(new URL('../..', import.meta.url))
     })
     t.equal(stdout, md5(bytes))

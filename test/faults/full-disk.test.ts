@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { execFileSync, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { endOf, runSync } from '../support/child.js'
 import { childEnv } from '../support/child-env.js'
+import { fetch } from '../support/deadline.js'
 import { KillableServer } from '../support/killable-server.js'
 
 const MIB = 2 ** 20
@@ -10,7 +11,7 @@ const MIB = 2 ** 20
 interface UploadRecord { readonly id: string, readonly offset: number, readonly status: number }
 
 const shell = [['unshare', '--mount'], ['unshare', '--user', '--map-root-user', '--mount']]
-  .find(([command = '', ...args]) => spawnSync(command, [...args, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0)
+  .find(([command = '', ...args]) => endOf(command, [...args, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0)
 
 t.test('invariant 13: a full disk is answered 507, keeps what was acknowledged, and the upload goes on when there is room', async t => {
   const directory = t.testdir()
@@ -58,6 +59,6 @@ t.test('invariant 13: a server that starts on a full disk can make room', async 
   if (command === '') return
   const script = fileURLToPath(new URL('../support/full-disk-start.ts', import.meta.url))
   const node = [process.execPath, '--import', fileURLToPath(import.meta.resolve('tsx')), script]
-  const output = execFileSync(command, [...args, ...node, t.testdir()], { env: childEnv, encoding: 'utf8' })
+  const output = runSync(command, [...args, ...node, t.testdir()], { env: childEnv })
   t.strictSame(JSON.parse(output), { full: 507, removed: 204, again: 200 })
 })

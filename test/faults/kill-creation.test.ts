@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -7,6 +6,7 @@ import type { UploadEngine } from '../../src/engine/upload-engine.js'
 import { fileMetadata } from '../../src/metadata/file.js'
 import { diskStorage } from '../../src/storage/disk.js'
 import { bodyOf, callerOf, codeOf, engineOn, stored } from '../support/engine.js'
+import { endOf } from '../support/child.js'
 import { childEnv } from '../support/child-env.js'
 
 const program = fileURLToPath(new URL('../support/storage/dying-creation.ts', import.meta.url))
@@ -23,8 +23,8 @@ async function afterDeath (
   t: Test, call: string, when: string, expiresIn: number
 ): Promise<{ engine: UploadEngine, parts: () => string[] }> {
   const directory = t.testdir()
-  const { signal, stderr } = spawnSync(process.execPath, ['--import', 'tsx', program, directory, call, when, String(expiresIn)], {
-    encoding: 'utf8', env: childEnv
+  const { signal, stderr } = endOf(process.execPath, ['--import', 'tsx', program, directory, call, when, String(expiresIn)], {
+    env: childEnv
   })
   t.equal(signal, 'SIGKILL', stderr)
   const engine = engineOn({ storage: diskStorage({ directory }), metadata: fileMetadata({ directory: `${directory}/records` }) })

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { fetch } from '../support/deadline.js'
 import { KillableServer } from '../support/killable-server.js'
 
 // A hundred starts of a server take their time on a busy machine.
@@ -13,26 +14,29 @@ const MIB = 2 ** 20
 
 interface UploadRecord { readonly id: string, readonly offset: number, readonly status: number }
 
+/** Of an upload, or where uploads are created, at the server that runs now. */
+interface Address { readonly url: string, readonly gone: AbortSignal }
+
 /** Sends a chunk, as a form or raw; undefined when the server died before it answered. */
 async function put (
-  url: string, data: Buffer, start: number, total: number, form: boolean
+  { url, gone }: Address, data: Buffer, start: number, total: number, form: boolean
 ): Promise<{ status: number, body: UploadRecord } | undefined> {
   const headers = { 'content-range': `bytes ${start}-${start + data.length - 1}/${total}` }
   const parts = new FormData()
   if (form) parts.set('file', new Blob([data]), 'kill.bin')
   try {
     const response = await fetch(url, form
-      ? { method: 'PUT', headers, body: parts }
-      : { method: 'PUT', headers: { ...headers, 'content-type': 'application/octet-stream' }, body: data })
+      ? { method: 'PUT', signal: gone, headers, body: parts }
+      : { method: 'PUT', signal: gone, headers: { ...headers, 'content-type': 'application/octet-stream' }, body: data })
     return { status: response.status, body: await response.json() as UploadRecord }
   } catch {
     return undefined
   }
 }
 
-async function ask (url: string, init?: RequestInit): Promise<{ status: number, body: unknown } | undefined> {
+async function ask ({ url, gone }: Address, init: RequestInit = {}): Promise<{ status: number, body: unknown } | undefined> {
   try {
-    const response = await fetch(url, init)
+    const response = await fetch(url, { ...init, signal: gone })
     return { status: response.status, body: await response.json() }
   } catch {
     return undefined
@@ -44,6 +48,7 @@ t.test(`invariants 1, 2, 5 and 12: ${KILLS} times kill -9 at random moments lose
   const server = new KillableServer(directory)
   await server.start()
   t.teardown(() => server.kill())
+  const at = (id: string): Address => ({ url: server.url + id, gone: server.gone })
   const life = { kills: 0 }
   let finished = 0
   let resumed = 0
@@ -67,7 +72,7 @@ t.test(`invariants 1, 2, 5 and 12: ${KILLS} times kill -9 at random moments lose
     let offset = 0
     while (offset < content.length) {
       const chunk = content.subarray(offset, offset + Math.ceil(Math.random() * 2 * MIB))
-      const answer = await put(server.url + id, chunk, offset, content.length, file % 2 === 0)
+      const answer = await put(at(id), chunk, offset, content.length, file % 2 === 0)
       if (answer?.status === 200) {
         id = answer.body.id
         acknowledged = answer.body.offset
@@ -77,7 +82,7 @@ t.test(`invariants 1, 2, 5 and 12: ${KILLS} times kill -9 at random moments lose
       if (answer !== undefined && answer.status !== 400) t.fail(`a chunk was answered ${answer.status}`)
       await server.up
       if (id === '') continue
-      const seen = await ask(server.url + id)
+      const seen = await ask(at(id))
       if (seen === undefined) continue
       const record = seen.body as UploadRecord
       if (seen.status !== 200) return t.fail(`the upload is ${seen.status} after a kill`)
@@ -88,7 +93,7 @@ t.test(`invariants 1, 2, 5 and 12: ${KILLS} times kill -9 at random moments lose
     }
     // Completing is repeated until it is answered: 200, or "already complete" when the answer of the first got lost.
     for (;;) {
-      const answer = await ask(server.url + id, { method: 'POST', body: new URLSearchParams({ md5 }) })
+      const answer = await ask(at(id), { method: 'POST', body: new URLSearchParams({ md5 }) })
       if (answer?.status === 200) break
       if (answer?.status === 400 && JSON.stringify(answer.body).includes('already')) break
       if (answer !== undefined) return t.fail(`completing was answered ${answer.status} ${JSON.stringify(answer.body)}`)

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { fetch } from '../support/deadline.js'
 import { KillableServer } from '../support/killable-server.js'
 
 const SIZE = 30_000_000
@@ -32,10 +33,11 @@ t.test(`invariant 3: ${ROUNDS} rounds of 4 identical PUTs at once, over two serv
     const { body: { id } } = await put(servers[0].url, content.subarray(0, 1000), 0, content.length)
     const rest = content.subarray(1000)
     const answers = await Promise.all([...servers, ...servers].map(async server => await put(server.url + id, rest, 1000, content.length)))
-    const statuses = answers.map(answer => answer.status).sort()
-    t.strictSame(statuses, [200, 400, 400, 400], `round ${round}: one is stored`)
+    t.equal(answers.filter(({ status }) => status === 200).length, 1, `round ${round}: one is stored`)
     for (const { status, body } of answers) {
       if (status === 400) t.match(body, { detail: 'Offsets do not match', offset: content.length })
+      // On a busy machine a body may be silent for so long that one of the others takes its place.
+      else if (status !== 200) t.equal(status, 409)
     }
     const done = await fetch(servers[round % 2 === 0 ? 0 : 1].url + id, { method: 'POST', body: new URLSearchParams({ md5 }) })
     t.equal(done.status, 200, 'the checksum is right')

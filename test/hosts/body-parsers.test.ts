@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { chunkedUpload } from '../../src/plugin.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
 import { memoryStorage } from '../../src/storage/memory.js'
+import { fetch } from '../support/deadline.js'
 import { faults, hostOf } from '../support/host.js'
 
 const BYTES = Buffer.alloc(3_000_000, 'ab')

@@ -1,9 +1,8 @@
-import { once } from 'node:events'
-import { connect } from 'node:http2'
 import Fastify from 'fastify'
 import t from 'tap'
 import { memoryMetadata } from '../../src/metadata/memory.js'
 import { chunkedUpload } from '../../src/plugin.js'
+import { connectHttp2, once } from '../support/deadline.js'
 import { until } from '../support/engine.js'
 import { countedStorage, faults, hostOf, inMemory, plainHost } from '../support/host.js'
 import { RawHttp } from '../support/raw-http.js'
@@ -12,8 +11,6 @@ import { tiny } from '../support/tiny-protocol.js'
 const octets = 'application/octet-stream'
 const form = 'multipart/form-data; boundary=x'
 const formHead = '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-
-t.setTimeout(60_000)
 
 for (const forceCloseConnections of [undefined, true, false, 'idle'] as const) {
   const server = forceCloseConnections === undefined ? {} : { forceCloseConnections }
@@ -122,7 +119,7 @@ t.test('closing under HTTP/2 saves what came and closes the session', async t =>
   const written: number[] = []
   const app = Fastify({ http2: true })
   await app.register(chunkedUpload, { ...inMemory({ metadata, storage: countedStorage(written), protocols: [tiny()] }) })
-  const session = connect(await app.listen({ port: 0, host: '127.0.0.1' }))
+  const session = connectHttp2(await app.listen({ port: 0, host: '127.0.0.1' }))
   t.teardown(() => { session.destroy() })
   session.on('error', () => {})
   const post = session.request({ ':method': 'POST', ':path': '/u' })

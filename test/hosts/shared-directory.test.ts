@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { chunkedUpload } from '../../src/plugin.js'
+import { fetch } from '../support/deadline.js'
 import { faults, hostOf } from '../support/host.js'
 
 const octets = 'application/octet-stream'

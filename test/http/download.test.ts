@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +12,8 @@ import {
 import { type DownloadOptions, sendUpload } from '../../src/http/download.js'
 import { rangeHolds } from '../../src/http/preconditions.js'
 import { declareRoutes } from '../../src/http/routes.js'
+import { run } from '../support/child.js'
+import { fetch } from '../support/deadline.js'
 import { RawHttp } from '../support/raw-http.js'
 import { requireProgram } from '../support/requires.js'
 import { type Answer, startServer, type TestServer, usersByHeader } from '../support/server.js'
@@ -427,9 +427,7 @@ t.test('curl goes on where a download broke off, and fetches ranges', async t =>
   const content = randomBytes(3_000_000)
   const upload = await server.store({ content })
   const curl = async (...args: string[]): Promise<void> => {
-    const child = spawn('curl', ['-sS', '--fail', '--max-time', '20', ...args, `${server.url}/f/${upload.id}/`], { stdio: 'inherit' })
-    await once(child, 'close')
-    t.equal(child.exitCode, 0, args.join(' '))
+    await run('curl', ['-sS', '--fail', ...args, `${server.url}/f/${upload.id}/`])
   }
   const file = join(out, 'resumed')
   writeFileSync(file, content.subarray(0, 1_234_567))

@@ -1,7 +1,7 @@
-import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import t from 'tap'
 import { chunkedUpload } from '../../src/plugin.js'
+import { once } from '../support/deadline.js'
 import { faults, hostOf, inMemory, plainHost } from '../support/host.js'
 import { RawHttp } from '../support/raw-http.js'
 

@@ -1,8 +1,8 @@
-import { once } from 'node:events'
-import { type ClientHttp2Stream, connect, type ServerHttp2Stream } from 'node:http2'
+import type { ClientHttp2Stream, ServerHttp2Stream } from 'node:http2'
 import Fastify from 'fastify'
 import t from 'tap'
 import { chunkedUpload } from '../../src/plugin.js'
+import { connectHttp2, once } from '../support/deadline.js'
 import { until } from '../support/engine.js'
 import { countedStorage, faults, inMemory, plainHost } from '../support/host.js'
 import { RawHttp } from '../support/raw-http.js'
@@ -12,8 +12,6 @@ const octets = 'application/octet-stream'
 const form = 'multipart/form-data; boundary=x'
 const formHead = '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
 const formTail = '\r\n--x--\r\n'
-
-t.setTimeout(90_000)
 
 for (const [kind, type] of [['raw', octets], ['multipart', form]] as const) {
   const bodyOf = (bytes: number): Buffer => {
@@ -173,7 +171,7 @@ t.test('over HTTP/2', async t => {
     stream.once('close', () => { open.delete(stream) })
   })
   // Node's client keeps the bytes that it could not send any more, and has a limit for them.
-  const session = connect(await app.listen({ port: 0, host: '127.0.0.1' }), { maxSessionMemory: 1000 })
+  const session = connectHttp2(await app.listen({ port: 0, host: '127.0.0.1' }), { maxSessionMemory: 1000 })
   t.teardown(() => { session.destroy() })
   const ask = (method: string, path: string, headers = {}): ClientHttp2Stream => {
     return session.request({ ':method': method, ':path': path, ...headers }, { endStream: method === 'GET' })
@@ -236,7 +234,7 @@ t.test('invariant 8: over HTTP/2 a form that stops coming gets 408, and the serv
   const app = Fastify({ http2: true })
   t.teardown(() => app.close())
   await app.register(chunkedUpload, inMemory({ stallTimeout: 20 }))
-  const session = connect(await app.listen({ port: 0, host: '127.0.0.1' }))
+  const session = connectHttp2(await app.listen({ port: 0, host: '127.0.0.1' }))
   t.teardown(() => { session.destroy() })
   const stream = session.request({ ':method': 'POST', ':path': '/u/parts', 'content-type': form }, { endStream: false })
   stream.on('error', () => {})

@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import t from 'tap'
 import type { LockRequest } from '../../src/locks/contract.js'
 import { fileLocks } from '../../src/locks/file.js'
 import { childEnv } from '../support/child-env.js'
+import { once } from '../support/deadline.js'
 import type { LockCommand, LockEvent } from '../support/lock-process.js'
 
 const SCRIPT = fileURLToPath(new URL('../support/lock-process.ts', import.meta.url))

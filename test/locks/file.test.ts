@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -8,6 +6,7 @@ import { UploadBusy } from '../../src/errors.js'
 import type { LockRequest, Locks } from '../../src/locks/contract.js'
 import { fileLocks } from '../../src/locks/file.js'
 import { lockSuite } from '../../src/testing/lock-suite.js'
+import { connectSocket, once } from '../support/deadline.js'
 
 lockSuite((name, run) => t.test(name, run), async () => {
   const directory = await mkdtemp(join(tmpdir(), 'locks-'))
@@ -151,7 +150,7 @@ t.test('a stranger at the socket is sent away and disturbs nobody', async t => {
   const { directory, opened } = await instances(t, 2)
   await warmedUp(opened)
   for (const name of (await readdir(directory)).filter(name => name.endsWith('.sock'))) {
-    const stranger = connect(join(directory, name))
+    const stranger = connectSocket(join(directory, name))
     stranger.write('GET / HTTP/1.1\r\n\r\n')
     await once(stranger.resume(), 'close')
   }

@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import t from 'tap'
 import { fileMetadata } from '../../src/metadata/file.js'
 import { newUpload } from '../../src/testing/new-upload.js'
 import { childEnv } from '../support/child-env.js'
+import { once } from '../support/deadline.js'
 
 const SCRIPT = fileURLToPath(new URL('../support/record-process.ts', import.meta.url))
 

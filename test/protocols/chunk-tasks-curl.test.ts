@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import t from 'tap'
 import { diskStorage, encryptedStorage } from '../../src/index.js'
+import { run } from '../support/child.js'
 import { hashOf, randomBytes, serveTasks } from '../support/chunk-tasks.js'
 import { requireProgram } from '../support/requires.js'
-
-const run = promisify(execFile)
 
 t.test('the document\'s three steps with curl, an instant upload, and the file back, in clear and encrypted', async t => {
   const curl = requireProgram(t, ['curl'])
@@ -18,7 +15,7 @@ t.test('the document\'s three steps with curl, an instant upload, and the file b
   const server = await serveTasks(t, options, { storage: encryption, downloads: true })
   const base = `${server.url}/uploads/api/files/upload`
   const ask = async (...args: string[]): Promise<string> => {
-    const { stdout } = await run(curl, ['-sS', '-H', 'x-user: ann', ...args], { encoding: 'latin1', maxBuffer: 64 * 1024 * 1024 })
+    const { stdout } = await run(curl, ['-sS', '-H', 'x-user: ann', ...args], { encoding: 'latin1' })
     return stdout
   }
   const bytes = randomBytes(2_500_000)

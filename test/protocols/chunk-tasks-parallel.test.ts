@@ -1,13 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
-import { Agent, request as httpRequest } from 'node:http'
+import { Agent } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { uploadIdOf } from '../../src/index.js'
 import { childEnv } from '../support/child-env.js'
 import { PATH, createMessage, hashOf, members, newTask, randomBytes, serveTasks } from '../support/chunk-tasks.js'
+import { fetch, once, request as httpRequest } from '../support/deadline.js'
 import { type Answer, type Message, type TestServer, form } from '../support/server.js'
 
 const CHUNK = 64 * 1024

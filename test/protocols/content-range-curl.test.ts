@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { run } from '../support/child.js'
 import { serve } from '../support/content-range.js'
 import { requireProgram } from '../support/requires.js'
 
@@ -13,7 +12,7 @@ t.test('curl alone uploads a file in chunks, completes it and has it back', asyn
   const directory = t.testdir()
   const bytes = randomBytes(2_500_000)
   const curl = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
-    const { stdout } = await promisify(execFile)(program, ['-sS', '--fail-with-body', ...args])
+    const { stdout } = await run(program, ['-sS', '--fail-with-body', ...args])
     return stdout === '' ? {} : JSON.parse(stdout)
   }
 

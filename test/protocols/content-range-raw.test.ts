@@ -1,11 +1,10 @@
-import { once } from 'node:events'
 import { IncomingMessage } from 'node:http'
-import { connect } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import {
   MD5_OF_TEN, TEN, begin, countUploads, detail, mismatch, provesFault, raw, serve, type ContentRangeServer, type Fault
 } from '../support/content-range.js'
+import { connectSocket, once } from '../support/deadline.js'
 import { RawHttp } from '../support/raw-http.js'
 import { field, json, type Message } from '../support/server.js'
 
@@ -14,7 +13,7 @@ const chunk = (content: string | Uint8Array, range: string, headers: Message['he
 
 /** Sends a request and a part of its body, waits until the server has read that, and breaks the connection. */
 async function cut (server: ContentRangeServer, request: string, headers: readonly string[], body: string): Promise<void> {
-  const socket = connect(server.port, '127.0.0.1')
+  const socket = connectSocket(server.port)
   const begun = once(server.app.server, 'request')
   const message = [`${request} HTTP/1.1`, 'Host: test', ...headers, '', body].join('\r\n')
   socket.write(message)

@@ -1,12 +1,11 @@
-import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { createContext, runInContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import { formAppend, rawAppend } from '../../src/index.js'
+import { run } from '../support/child.js'
+import { fetch } from '../support/deadline.js'
 import { requireProgram } from '../support/requires.js'
 import { startServer, type TestServer } from '../support/server.js'
 
@@ -92,11 +91,9 @@ t.test('the JavaScript sample of the document runs unchanged', async t => {
   t.match(second.answer, { upload: { id: 2, file: /\/my_video_\w{7}\.mp4$/, filename: 'my video.mp4' } })
 })
 
-async function curl (t: Test, ...args: readonly string[]): Promise<string> {
-  const child = spawn('curl', ['-sS', '--max-time', '20', '-w', ' %{http_code}', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
-  t.equal(child.exitCode, 0)
-  return output
+async function curl (...args: readonly string[]): Promise<string> {
+  const { stdout } = await run('curl', ['-sS', '-w', ' %{http_code}', ...args])
+  return stdout
 }
 
 t.test('the curl commands of the documents run unchanged', async t => {
@@ -109,24 +106,24 @@ t.test('the curl commands of the documents run unchanged', async t => {
   const hash = createHash('sha256').update(one).update(two).digest('hex')
 
   await t.test('formAppend', async t => {
-    const started = await curl(t, '-X', 'POST', `${server.url}/api/upload/`, '-F', `file=@${first}`, '-F', 'filename=my_video.mp4')
+    const started = await curl('-X', 'POST', `${server.url}/api/upload/`, '-F', `file=@${first}`, '-F', 'filename=my_video.mp4')
     const id = /"upload_id":"([\da-f-]{36})"/.exec(started)?.[1] ?? ''
     t.match(started, /"filename":"my_video\.mp4","offset":524288,"status":1,.*"completed_at":null\} 200$/)
-    const next = await curl(t, '-X', 'POST', `${server.url}/api/upload/`, '-F', `file=@${second}`, '-F', `upload_id=${id}`)
+    const next = await curl('-X', 'POST', `${server.url}/api/upload/`, '-F', `file=@${second}`, '-F', `upload_id=${id}`)
     t.match(next, /"offset":1048576,"status":1,.* 200$/)
     const body = `{"upload_id": "${id}"}`
     const complete = ['-X', 'POST', `${server.url}/api/upload/complete/`, '-H', 'Content-Type: application/json', '-d', body]
-    t.match(await curl(t, ...complete), /^\{"message":"Upload complete\.","upload":\{.*"offset":1048576,"status":2,.*\} 200$/)
-    t.equal(await curl(t, ...complete), '{"error":"Upload already completed."} 400')
+    t.match(await curl(...complete), /^\{"message":"Upload complete\.","upload":\{.*"offset":1048576,"status":2,.*\} 200$/)
+    t.equal(await curl(...complete), '{"error":"Upload already completed."} 400')
     t.equal(await sha256Of(server, id), hash)
   })
 
   await t.test('rawAppend', async t => {
-    const created = await curl(t, '-X', 'POST', `${server.url}/create_video/`)
+    const created = await curl('-X', 'POST', `${server.url}/create_video/`)
     t.match(created, /^\{"video_id":\d+\} 201$/)
     const id = /\d+/.exec(created)?.[0] ?? ''
-    t.equal(await curl(t, '--data-binary', `@${first}`, `${server.url}/append_video/${id}/`), '{"message":"Video added successfully"} 200')
-    t.equal(await curl(t, '--data-binary', `@${second}`, `${server.url}/append_video/${id}/`),
+    t.equal(await curl('--data-binary', `@${first}`, `${server.url}/append_video/${id}/`), '{"message":"Video added successfully"} 200')
+    t.equal(await curl('--data-binary', `@${second}`, `${server.url}/append_video/${id}/`),
       '{"message":"Video appended and joined successfully"} 200')
     const video = Buffer.from(await (await fetch(`${server.url}/get_video/${id}/`)).arrayBuffer())
     t.equal(createHash('sha256').update(video).digest('hex'), hash)

@@ -1,23 +1,21 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { type ChildProcess, fork } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import {
   diskStorage, ffmpeg, type FfmpegOptions, JoinFailed, type JoinReport, memoryMetadata, memoryStorage, rawAppend
 } from '../../src/index.js'
+import { run as runProgram } from '../support/child.js'
 import { childEnv } from '../support/child-env.js'
+import { fetch, once } from '../support/deadline.js'
 import { until } from '../support/engine.js'
 import { requireProgram } from '../support/requires.js'
 import { startServer, type TestServer } from '../support/server.js'
 
 async function run (program: string, args: readonly string[]): Promise<string> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const [output, complaint] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
-  if (child.exitCode !== 0) throw new Error(`${program} ${args.join(' ')}: ${complaint}`)
-  return output + complaint
+  const { stdout, stderr } = await runProgram(program, args)
+  return stdout + stderr
 }
 
 interface ClipOptions {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import http2 from 'node:http2'
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
 import Fastify from 'fastify'
 import t from 'tap'
 import { chunkedUpload } from '../../src/plugin.js'
 import { resumableHttp } from '../../src/protocols/resumable-http.js'
+import { connectHttp2, once } from '../support/deadline.js'
 import { until } from '../support/engine.js'
 import { faults, inMemory } from '../support/host.js'
 import { RawHttp } from '../support/raw-http.js'
@@ -162,7 +162,7 @@ t.test('over HTTP/2 an interim reply names the upload, and a cancelled stream is
   await app.listen({ port: 0, host: '127.0.0.1' })
   const address = app.server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  const session = http2.connect(`http://127.0.0.1:${port}`)
+  const session = connectHttp2(`http://127.0.0.1:${port}`)
   t.teardown(() => { session.destroy() })
   const fields = { ':path': '/files', ':method': 'POST', 'content-length': String(file.length), ...creation(9, true) }
   const stream = session.request(fields)
@@ -175,9 +175,9 @@ t.test('over HTTP/2 an interim reply names the upload, and a cancelled stream is
   const [progress] = await once(stream, 'headers')
   t.equal(progress[':status'], 104)
   t.ok(Number(progress['upload-offset']) > 0)
-  stream.close(http2.constants.NGHTTP2_CANCEL)
+  stream.close(constants.NGHTTP2_CANCEL)
 
-  const request = async (method: string, headers: http2.OutgoingHttpHeaders, body?: Buffer): Promise<http2.IncomingHttpHeaders> => {
+  const request = async (method: string, headers: OutgoingHttpHeaders, body?: Buffer): Promise<IncomingHttpHeaders> => {
     const asked = session.request({ ':path': String(interim['location']), ':method': method, ...headers })
     asked.end(body)
     const [answer] = await once(asked, 'response')

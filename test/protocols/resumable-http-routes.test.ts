@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { once } from 'node:events'
-import http2 from 'node:http2'
+import type http2 from 'node:http2'
 import multipart from '@fastify/multipart'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t from 'tap'
@@ -9,6 +8,7 @@ import { memoryMetadata } from '../../src/metadata/memory.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import { chunkedUpload } from '../../src/plugin.js'
 import { resumableHttp } from '../../src/protocols/resumable-http.js'
+import { connectHttp2, once } from '../support/deadline.js'
 import { bytesOf, gate } from '../support/engine.js'
 import { faults, inMemory } from '../support/host.js'
 import { RawHttp } from '../support/raw-http.js'
@@ -290,7 +290,7 @@ t.test('over HTTP/2', async t => {
   await app.listen({ port: 0, host: '127.0.0.1' })
   const address = app.server.address()
   const authority = `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`
-  const session = http2.connect(`http://${authority}`)
+  const session = connectHttp2(`http://${authority}`)
   t.teardown(() => { session.destroy() })
   const request = async (method: string, path: string, headers: Fields, body: Buffer): Promise<[http2.IncomingHttpHeaders, string]> => {
     const stream = session.request({ ':path': path, ':method': method, ...headers })

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import t from 'tap'
 import { memoryMetadata, memoryStorage, type Upload } from '../../src/index.js'
+import { fetch } from '../support/deadline.js'
 import { changedStorage, gate, until } from '../support/engine.js'
 import { usersByHeader } from '../support/server.js'
 import { download, startTus, TYPE, type TusServer } from '../support/tus.js'

@@ -1,6 +1,5 @@
-import { once } from 'node:events'
-import { connect } from 'node:net'
 import t from 'tap'
+import { connectSocket, once } from '../support/deadline.js'
 import { RawHttp } from '../support/raw-http.js'
 import { download, startTus, TYPE, VERSION, watchedStorage } from '../support/tus.js'
 import { until } from '../support/engine.js'
@@ -174,7 +173,7 @@ t.test('W3: 100 comes only after all checks of the headers, and other routes of 
   })
   const path = await create(3)
   const exchange = async (request: string, headers: Readonly<Record<string, string | number>>, body: string): Promise<string[]> => {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connectSocket(port)
     const statuses: string[] = []
     let text = ''
     const lines = Object.entries({ host: 'x', expect: '100-continue', 'content-length': body.length, ...headers })

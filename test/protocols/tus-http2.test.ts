@@ -1,16 +1,16 @@
-import { once } from 'node:events'
-import { connect, type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2'
+import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2'
 import { createHash } from 'node:crypto'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { chunkedUpload, tus } from '../../src/index.js'
+import { connectHttp2, once } from '../support/deadline.js'
 import { until } from '../support/engine.js'
 import { TYPE, VERSION, watchedStorage } from '../support/tus.js'
 
 async function session (t: Test, watched = watchedStorage()): Promise<ClientHttp2Session> {
   const app = Fastify({ http2: true })
   await app.register(chunkedUpload, { prefix: '/uploads', protocols: [tus()], storage: watched.storage, downloads: true })
-  const client = connect(await app.listen({ port: 0, host: '127.0.0.1' }))
+  const client = connectHttp2(await app.listen({ port: 0, host: '127.0.0.1' }))
   t.teardown(async () => {
     client.destroy()
     await app.close()

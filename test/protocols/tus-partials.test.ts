@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { diskStorage, fileMetadata, memoryMetadata, memoryStorage, type Metadata, type Storage, type Upload } from '../../src/index.js'
+import { fetch } from '../support/deadline.js'
 import { changedStorage, gate, until } from '../support/engine.js'
 import { download, startTus, type TusServer } from '../support/tus.js'
 

@@ -1,11 +1,12 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { diskStorage } from '../../src/storage/disk.js'
+import { endOf, runSync } from '../support/child.js'
 import { childEnv } from '../support/child-env.js'
+import { once } from '../support/deadline.js'
 import { patternAt } from '../support/storage/pattern.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../support/storage/${name}.ts`, import.meta.url))
@@ -35,7 +36,7 @@ for (const durability of ['process', 'disk'] as const) {
 /** A command that may mount: as root, or as root of a user namespace; undefined where neither is allowed. */
 function mountingShell (): string[] | undefined {
   return [['unshare', '--mount'], ['unshare', '--user', '--map-root-user', '--mount']]
-    .find(([command = '', ...args]) => spawnSync(command, [...args, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0)
+    .find(([command = '', ...args]) => endOf(command, [...args, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0)
 }
 
 t.test('a full disk confirms what it holds, keeps the error of the system, and the upload resumes when there is room', async t => {
@@ -46,7 +47,7 @@ t.test('a full disk confirms what it holds, keeps the error of the system, and t
     // 2048 blocks of 512 bytes: the file may not grow beyond 1 MiB.
     ? ['sh', '-c', 'ulimit -f 2048 && exec "$@"', 'sh', ...node, 'limit', directory]
     : [...shell, ...node, 'mount', directory]
-  const { full, across } = JSON.parse(execFileSync(command, args, { env: childEnv, encoding: 'utf8' }))
+  const { full, across } = JSON.parse(runSync(command, args, { env: childEnv }))
   for (const { code, confirmed, content } of full) {
     t.equal(code, shell === undefined ? 'EFBIG' : 'ENOSPC')
     // The last page of a tmpfs and its own records take a little.

@@ -5,6 +5,7 @@ import Fastify from 'fastify'
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { allowedHeaders, allowedMethods, exposedHeaders } from '../../src/index.js'
+import { evaluate } from './browser.js'
 import { startTus, type TusServer } from './tus.js'
 
 const require = createRequire(import.meta.url)
@@ -61,5 +62,5 @@ export async function startPageServer (t: Test, client: string): Promise<PageSer
 
 /** Runs a script that is the body of an async function, and gives what it returns. */
 export async function run (page: Page, script: string): Promise<unknown> {
-  return await page.evaluate(`(async () => {${script}})()`)
+  return await evaluate(page, `(async () => {${script}})()`)
 }

@@ -1,6 +1,7 @@
 import { chromium } from 'playwright-core'
 import type { Browser, Page } from 'playwright-core'
 import type { Test } from 'tap'
+import { DEADLINE, within } from './deadline.js'
 import { requireProgram } from './requires.js'
 
 /**
@@ -12,11 +13,17 @@ export async function startBrowser (t: Pick<Test, 'plan'>): Promise<Browser | un
   if (executablePath === undefined) return undefined
   return await chromium.launch({
     executablePath,
+    timeout: DEADLINE,
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'
     ]
   })
+}
+
+/** Runs a script in the page and gives what it says. @throws when it has said nothing at the deadline */
+export async function evaluate<T> (page: Page, script: string): Promise<T> {
+  return await within(page.evaluate<T>(script), `${script.slice(0, 60)}… in a page`)
 }
 
 /**

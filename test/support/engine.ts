@@ -8,6 +8,7 @@ import { memoryMetadata } from '../../src/metadata/memory.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import type { ByteRange, CompleteUpload, Upload } from '../../src/upload.js'
+import { DEADLINE } from './deadline.js'
 
 /** Somebody without limits; `overrides` makes him another. */
 export function callerOf (overrides: Partial<Caller> = {}): Caller {
@@ -119,7 +120,11 @@ export async function completeOf (
 
 /** Resolves when `reached` is true, looking again and again without a fixed time. */
 export async function until (reached: () => boolean | Promise<boolean>): Promise<void> {
-  while (!await reached()) await new Promise(resolve => { setTimeout(resolve, 2) })
+  const end = Date.now() + DEADLINE
+  while (!await reached()) {
+    if (Date.now() > end) throw new Error(`this did not come true in ${DEADLINE} ms: ${String(reached)}`)
+    await new Promise(resolve => { setTimeout(resolve, 2) })
+  }
 }
 
 /** Keeps this process running, as the sockets of a server would: bodies made up by a test, and the timers of the engine, do not. */

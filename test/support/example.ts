@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Download, Locator, Page } from 'playwright-core'
 import { childEnv } from './child-env.js'
+import { once, within } from './deadline.js'
 
 const runTypescript = new URL('../../scripts/run-typescript.mjs', import.meta.url).href
 const serverFile = fileURLToPath(new URL('../../examples/server.ts', import.meta.url))
@@ -37,7 +37,7 @@ export class ExampleServer {
     })
     this.#child = child
     const lines = createInterface({ input: child.stdout })
-    this.url = await new Promise((resolve, reject) => {
+    const url = new Promise<string>((resolve, reject) => {
       child.once('exit', () => { reject(new Error('The server ended before it listened')) })
       lines.on('line', line => {
         const printed = /^Drop files on (\S+)/.exec(line)?.[1]
@@ -45,6 +45,7 @@ export class ExampleServer {
         else resolve(printed)
       })
     })
+    this.url = await within(url, 'the start of the example')
   }
 
   async kill (signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {

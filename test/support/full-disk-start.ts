@@ -1,12 +1,12 @@
-import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { chunkedUpload } from '../../src/plugin.js'
+import { runSync } from './child.js'
 
 // Runs in a mount namespace of its own. argv: directory.
 const [, , directory = ''] = process.argv
-execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory])
+runSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory])
 
 async function server (): Promise<FastifyInstance> {
   const app = Fastify()

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { childEnv } from './child-env.js'
+import { childEnv, endWithParent } from './child-env.js'
+import { once, within } from './deadline.js'
 
 const plainServer = fileURLToPath(new URL('./plain-server.mjs', import.meta.url))
 
@@ -23,6 +23,8 @@ export class KillableServer {
   #child: ChildProcess | undefined
   #up = gate()
   port = 0
+  /** Aborts soon after the death of the server that runs now: a request to it is not answered any more. */
+  gone: NonNullable<RequestInit['signal']> = new AbortController().signal
   /** Everything that the server wrote to its log (warnings and errors). */
   log = ''
 
@@ -48,16 +50,20 @@ export class KillableServer {
 
   /** Resolves once the server answers, also one that is about to be started again. */
   get up (): Promise<void> {
-    return this.#up.promise
+    return within(this.#up.promise, 'the start of a server')
   }
 
   async start (): Promise<void> {
     // The test runner adds its loader to every child's NODE_OPTIONS, which doubles the time of a start: a hundred of them are to come.
-    const node = ['env', '-u', 'NODE_OPTIONS', process.execPath]
+    const node = ['env', '-u', 'NODE_OPTIONS', process.execPath, endWithParent]
     const [command = '', ...args] = [...this.#shell, ...node, this.#program, this.#directory, '0', this.#options]
     const child = spawn(command, args, { env: childEnv, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
-    this.port = await new Promise<number>((resolve, reject) => {
+    const gone = new AbortController()
+    this.gone = gone.signal
+    // What it answered before is read first.
+    child.once('exit', () => { setTimeout(() => { gone.abort(new Error('the server has died')) }, 1000).unref() })
+    const port = new Promise<number>((resolve, reject) => {
       let line = ''
       child.stdout?.on('data', (data: Buffer) => {
         const text = data.toString()
@@ -69,6 +75,7 @@ export class KillableServer {
       child.stderr?.on('data', (data: Buffer) => { this.log += data.toString() })
       child.once('exit', () => { reject(new Error(`the server ended: ${this.log}`)) })
     })
+    this.port = await within(port, 'the start of a server')
     this.#up.resolve()
   }
 

@@ -1,5 +1,5 @@
-import { once } from 'node:events'
-import net from 'node:net'
+import type net from 'node:net'
+import { connectSocket, once } from './deadline.js'
 
 export interface RawReply {
   readonly status: number
@@ -34,7 +34,7 @@ export class RawHttp {
   }
 
   static async connect (port: number): Promise<RawHttp> {
-    const socket = net.connect(port, '127.0.0.1')
+    const socket = connectSocket(port)
     await once(socket, 'connect')
     return new RawHttp(socket)
   }

@@ -1,5 +1,6 @@
-import http from 'node:http'
+import type http from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { request as httpRequest } from './deadline.js'
 
 /** Interop versions that the server knows, and undefined for requests that name none. */
 export const interopVersions = [3, 4, 5, 6, 7, 8, 9, undefined] as const
@@ -32,7 +33,7 @@ export async function send (url: string, { method, headers = {}, body, agent }: 
   return await new Promise<Answer>((resolve, reject) => {
     const interims: Interim[] = []
     const length = body === undefined || 'transfer-encoding' in headers ? {} : { 'content-length': String(Buffer.byteLength(body)) }
-    const request = http.request(url, { method, headers: { ...length, ...headers }, ...agent !== undefined && { agent } })
+    const request = httpRequest({ url, method, headers: { ...length, ...headers }, ...agent !== undefined && { agent } })
     request.on('information', ({ statusCode, headers }) => { interims.push({ status: statusCode, headers }) })
     request.on('error', reject)
     request.on('response', response => {
@@ -152,7 +153,7 @@ export class ResumableClient {
     const cut = body.length > 0 ? this.#cuts.shift() : undefined
     return await new Promise<Answer | undefined>((resolve, reject) => {
       const interims: Interim[] = []
-      const request = http.request(url, { method, headers: { 'content-length': String(body.length), ...headers }, agent: false })
+      const request = httpRequest({ url, method, headers: { 'content-length': String(body.length), ...headers }, agent: false })
       request.on('information', ({ statusCode, headers }) => {
         interims.push({ status: statusCode, headers })
         onInterim({ status: statusCode, headers })

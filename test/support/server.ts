@@ -1,8 +1,9 @@
-import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders, request as httpRequest } from 'node:http'
+import { Agent, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import { chunkedUpload, type ChunkedUploadOptions } from '../../src/index.js'
+import { request as httpRequest } from './deadline.js'
 
 export interface TestServer {
   readonly app: FastifyInstance

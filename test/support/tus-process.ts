@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { childEnv } from './child-env.js'
+import { once } from './deadline.js'
 
 const program = fileURLToPath(new URL('./tus-server.ts', import.meta.url))
 
