@@ -5,8 +5,9 @@ import type { Storage } from '../storage/contract.js'
 import { type JsonObject, type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import type { Caller, UploadDraft } from './caller.js'
 import { checkDraft, newUpload } from './draft.js'
-import { asked, type Records } from './records.js'
+import { asked, mayKnow, type Records } from './records.js'
 import type { Turns } from './turns.js'
+import { derivedUploadId } from './upload-id.js'
 
 export interface CreationRules {
   /** Unfinished, unexpired uploads that one user may have; null for no limit. */
@@ -16,6 +17,17 @@ export interface CreationRules {
   /** The registration; undefined where all share their uploads. */
   readonly scope?: string | undefined
 }
+
+/** What makes an upload the same one as another: see {@link Creation.createOnce}. */
+export interface Sameness {
+  /** Equal for equal requests. Whoever knows it knows the upload's id. */
+  readonly key: string
+  /** Ids of the uploads that it is made of. */
+  readonly sources: readonly string[]
+}
+
+/** Times that an upload may be removed and made again while the records of the removed ones are kept. */
+const MOST_REMOVED = 100
 
 /** Makes new, empty uploads. */
 export class Creation {
@@ -33,16 +45,40 @@ export class Creation {
 
   /**
    * @param stateOf what the protocol has to remember, where that takes long to make: asked once nothing refuses the upload any more
+   * @param id left out for one that nobody can guess
    * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link ChecksumUnsupported} {@link TooManyUploads} and what `onCreate` throws
    */
-  async create (caller: Caller, wanted: UploadDraft, stateOf?: (draft: UploadDraft) => Promise<JsonObject>): Promise<Upload> {
+  async create (
+    caller: Caller, wanted: UploadDraft, stateOf?: (draft: UploadDraft) => Promise<JsonObject>, id?: string
+  ): Promise<Upload> {
     checkDraft(this.#storage, caller, wanted)
     const draft = await caller.hooks.onCreate?.(wanted) ?? wanted
     checkDraft(this.#storage, caller, draft)
     return await this.#countingOpen(caller, async () => {
       const protocolState = await stateOf?.(draft) ?? draft.protocolState
       const { slidingExpiry: slides, scope } = this.#rules
-      return await this.#store(newUpload(caller, { ...draft, protocolState }, { slides, scope }), draft.serial)
+      return await this.#store(newUpload(caller, { ...draft, protocolState }, { slides, scope, id }), draft.serial)
+    })
+  }
+
+  /** The upload that {@link createOnce} has made of the same, if it is still there, else the id that the next one gets. */
+  async findOnce (caller: Caller, { key, sources }: Sameness): Promise<{ readonly id: string, readonly upload?: Upload }> {
+    for (let removed = 0; removed < MOST_REMOVED; removed++) {
+      const id = derivedUploadId(JSON.stringify([this.#rules.scope ?? null, caller.protocol, caller.user, key, removed]), sources)
+      const upload = await this.#records.find(id)
+      if (upload === undefined) return { id }
+      if (upload.status !== 'removed' && !isExpired(upload, Date.now()) && mayKnow(caller, upload)) return { id, upload }
+    }
+    throw new UploadGone()
+  }
+
+  /** As {@link create}, but a request that comes again, at the same time too, finds the upload that it has made before. */
+  async createOnce (caller: Caller, wanted: UploadDraft, same: Sameness): Promise<{ readonly upload: Upload, readonly isNew: boolean }> {
+    const [first = ''] = same.sources
+    return await this.#turns.queue(`once.${derivedUploadId(same.key, [first])}`, async () => {
+      const { id, upload } = await this.findOnce(caller, same)
+      if (upload !== undefined) return { upload, isNew: false }
+      return { upload: await this.create(caller, wanted, undefined, id), isNew: true }
     })
   }
 

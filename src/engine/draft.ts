@@ -39,13 +39,15 @@ export interface NewUploadRules {
   readonly slides: boolean
   /** The registration; undefined where all share their uploads. */
   readonly scope: string | undefined
+  /** Undefined for one that nobody can guess. */
+  readonly id?: string | undefined
 }
 
 /** The record of a new, empty upload. */
-export function newUpload (caller: Caller, draft: UploadDraft, { slides, scope }: NewUploadRules): UploadingUpload {
+export function newUpload (caller: Caller, draft: UploadDraft, { slides, scope, id }: NewUploadRules): UploadingUpload {
   const now = Date.now()
   return {
-    id: newUploadId(now),
+    id: id ?? newUploadId(now),
     format: RECORD_FORMAT,
     protocol: caller.protocol ?? 'host',
     ...scope !== undefined && { scope },

@@ -14,7 +14,7 @@ import type { Caller, UploadDraft } from './caller.js'
 import { ChecksumFollower } from './checksum-follower.js'
 import { type Completed, type CompleteRequest, Completion } from './completion.js'
 import { Concatenation } from './concatenation.js'
-import { Creation } from './creation.js'
+import { Creation, type Sameness } from './creation.js'
 import { checkSize } from './draft.js'
 import type { Hold } from './hold.js'
 import { chunkEnd } from './place.js'
@@ -142,6 +142,23 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       this.#tell(created, () => { this.emit('create', created) })
       return created
     })
+  }
+
+  /**
+   * As {@link create}, but equal requests of the same user, one after the other or at once, get one upload: the first makes it.
+   * @throws as {@link create}, {@link UploadBusy}
+   */
+  async createOnce (caller: Caller, wanted: UploadDraft, same: Sameness): Promise<Upload> {
+    return await this.#turns.track(async () => {
+      const { upload, isNew } = await this.#creation.createOnce(caller, wanted, same)
+      if (isNew) this.#tell(upload, () => { this.emit('create', upload) })
+      return upload
+    })
+  }
+
+  /** What {@link createOnce} has made of the same and is still there. */
+  async findOnce (caller: Caller, same: Sameness): Promise<Upload | undefined> {
+    return (await this.#creation.findOnce(caller, same)).upload
   }
 
   /** The record as last saved, also while a request writes. @throws {UploadNotFound} */

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadDraft } from '../../engine/caller.js'
-import { BeyondSize, SizeLimitExceeded } from '../../errors.js'
+import type { Sameness } from '../../engine/creation.js'
+import { BeyondSize, SizeLimitExceeded, UploadGone, UploadNotFound } from '../../errors.js'
 import type { Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { bodyIn, isEmpty, lengthIn } from './body.js'
@@ -12,7 +13,7 @@ import { locationOf } from './location.js'
 import { parseMetadata, textAt, textsOf } from './metadata.js'
 import { send, setOffset, type TusMount } from './mount.js'
 import { badHeader, Refusal, wrongContentType } from './refusal.js'
-import { stored } from './state.js'
+import { stateOf, stored } from './state.js'
 
 /** POST on the mount: creation, with or without the first bytes (tus 1.0.0, creation, creation-with-upload, concatenation). */
 export async function create (mount: TusMount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -53,27 +54,37 @@ export async function create (mount: TusMount, request: FastifyRequest, reply: F
 async function createFinal (
   mount: TusMount, caller: Caller, draft: UploadDraft, concat: Concat & { kind: 'final' }, request: FastifyRequest, reply: FastifyReply
 ): Promise<FastifyReply> {
-  const { engine, finals, lateFinals, settings } = mount
-  const parts = await finals.parts(caller, concat.parts)
-  const unfinished = settings.extensions.has('concatenation-unfinished')
-  if (!unfinished && parts.some(part => part.status !== 'complete')) {
-    throw new Refusal(400, 'CONCAT', 'Upload-Concat names an upload that is not complete')
-  }
-  const least = parts.reduce((sum, part) => sum + (part.size ?? 0), 0)
-  if (caller.maxBytes !== null && least > caller.maxBytes) throw new SizeLimitExceeded(caller.maxBytes)
-  const known = unfinished ? undefined : await lateFinals.find(caller, parts, draft)
-  const final = known ?? await engine.create(caller, { ...draft, size: sumOf(parts) })
+  const { engine, finals, settings } = mount
+  // The answer to the first such request may have been lost, and the parts may be gone since: it is the same upload.
+  const same = { key: JSON.stringify([concat.raw, stateOf(draft).metadata ?? null]), sources: concat.parts }
+  const final = await engine.findOnce(caller, same) ?? await newFinal(mount, caller, draft, same)
   reply.header('location', locationOf(request, final.id, settings))
-  const log = mount.log(request)
-  const { upload, completed } = known === undefined ? await finals.begin(caller, final, log) : await finals.join(caller, final, log)
+  const { upload, completed } = await finals.begin(caller, final, mount.log(request))
   if (upload.status === 'complete') setOffset(reply, upload)
-  else if (!unfinished) {
-    await lateFinals.remember(caller, upload)
+  else if (!settings.extensions.has('concatenation-unfinished')) {
     throw new Refusal(503, 'CONCAT', 'The concatenation goes on', { 'retry-after': '5' })
   }
-  if (known !== undefined) await lateFinals.forget(caller, known)
   mount.setExpires(reply, upload)
   return await send(reply, 201, completed?.reply)
+}
+
+async function newFinal (
+  { engine, finals, settings }: TusMount, caller: Caller, draft: UploadDraft, same: Sameness
+): Promise<Upload> {
+  try {
+    const parts = await finals.parts(caller, same.sources)
+    if (!settings.extensions.has('concatenation-unfinished') && parts.some(part => part.status !== 'complete')) {
+      throw new Refusal(400, 'CONCAT', 'Upload-Concat names an upload that is not complete')
+    }
+    const least = parts.reduce((sum, part) => sum + (part.size ?? 0), 0)
+    if (caller.maxBytes !== null && least > caller.maxBytes) throw new SizeLimitExceeded(caller.maxBytes)
+    return await engine.createOnce(caller, { ...draft, size: sumOf(parts) }, same)
+  } catch (error) {
+    // An equal request may have come to its end just now, and have removed the parts.
+    const known = error instanceof UploadNotFound || error instanceof UploadGone ? await engine.findOnce(caller, same) : undefined
+    if (known === undefined) throw error
+    return known
+  }
 }
 
 function announce (mount: TusMount, request: FastifyRequest, reply: FastifyReply, upload: Upload): void {

@@ -41,22 +41,34 @@ export class Finals {
   }
 
   /**
-   * Lets the parts of a new final upload know that it needs them, so that they live as long as it may; completes it where all of them are
-   * complete.
+   * Lets the parts of a final upload know that it needs them, so that they live as long as it may; completes it where all of them are
+   * complete. Called again, it goes on where it was.
    */
   async begin (caller: Caller, final: Upload, log: Log): Promise<FinalState> {
+    if (final.status === 'complete') return { upload: final }
+    try {
+      await this.#register(caller, final)
+      // A part that became complete before it knew is seen now.
+      return await this.join(caller, final, log)
+    } catch (error) {
+      // An equal request may have come to its end meanwhile, and have removed the parts.
+      const now = await this.#engine.get(caller, final.id)
+      if (now.status !== 'complete') throw error
+      return { upload: now }
+    }
+  }
+
+  async #register (caller: Caller, final: Upload): Promise<void> {
     for (const id of new Set(stateOf(final).parts)) {
       await this.#engine.update(everybody(caller), id, current => {
         const state = stateOf(current)
         const waits = current.status !== 'complete' || this.#settings.deletePartials
         return {
           expiresAt: laterExpiry(current.expiresAt, final.expiresAt),
-          ...waits && { protocolState: stored({ ...state, finals: [...state.finals ?? [], final.id] }) }
+          ...waits && { protocolState: stored({ ...state, finals: [...new Set([...state.finals ?? [], final.id])] }) }
         }
       })
     }
-    // A part that became complete before it knew is seen now.
-    return await this.advance(caller, final, log)
   }
 
   /** Where the expiry counts from the last activity, that of a part counts for all that waits for it: final uploads and their parts. */
@@ -150,10 +162,8 @@ export class Finals {
     }
   }
 
-  /** Those that another final upload needs, the last one to be complete removes. Who asks again for a late one has to name them. */
+  /** Those that another final upload needs, the last one to be complete removes. */
   async #removeParts (caller: Caller, id: string, parts: readonly CompleteUpload[], log: Log): Promise<void> {
-    const first = await this.#engine.get(caller, parts[0]?.id ?? '').catch(() => undefined)
-    if (first !== undefined && stateOf(first).late?.includes(id) === true) return
     for (const part of new Set(parts)) {
       try {
         const { protocolState } = await this.#engine.update(caller, part.id, current => {

@@ -4,7 +4,6 @@ import { ShuttingDown, UserRequired } from '../../errors.js'
 import { type Upload, mayExpire, offsetOf } from '../../upload.js'
 import type { Caller, CompletionReply, Uploads } from '../contract.js'
 import { Finals } from './finals.js'
-import { LateFinals } from './late-finals.js'
 import type { TusSettings } from './options.js'
 
 /** One mount of the protocol: what its verbs share. */
@@ -12,7 +11,6 @@ export class TusMount {
   readonly engine: UploadEngine
   readonly settings: TusSettings
   readonly finals: Finals
-  readonly lateFinals: LateFinals
   readonly #uploads: Uploads
 
   constructor (uploads: Uploads, settings: TusSettings) {
@@ -20,7 +18,6 @@ export class TusMount {
     this.engine = uploads.engine
     this.settings = settings
     this.finals = new Finals(uploads.engine, settings)
-    this.lateFinals = new LateFinals(uploads.engine)
   }
 
   /** ms from creation until an unfinished upload expires; null for never. */

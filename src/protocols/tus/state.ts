@@ -10,18 +10,15 @@ export interface TusState {
   readonly parts?: readonly string[]
   /** Of a partial upload: the final ones that wait for it. */
   readonly finals?: readonly string[]
-  /** Of a partial upload: the final ones beginning with it whose client will ask for them again. */
-  readonly late?: readonly string[]
 }
 
 export function stateOf ({ protocolState }: Pick<Upload, 'protocolState'>): TusState {
-  const { metadata, concat, parts, finals, late } = protocolState
+  const { metadata, concat, parts, finals } = protocolState
   return {
     ...typeof metadata === 'string' && { metadata },
     ...typeof concat === 'string' && { concat },
     ...Array.isArray(parts) && { parts: parts.filter(isText) },
-    ...Array.isArray(finals) && { finals: finals.filter(isText) },
-    ...Array.isArray(late) && { late: late.filter(isText) }
+    ...Array.isArray(finals) && { finals: finals.filter(isText) }
   }
 }
 
