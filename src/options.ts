@@ -116,8 +116,13 @@ export interface ChunkedUploadOptions {
   /** Before an upload is made: may throw to refuse, may return what to change in the draft, such as `{ filename: 'better.txt' }`. */
   readonly onCreate?: ((draft: UploadDraft, context: HookContext) => MaybePromise<Partial<UploadDraft> | undefined | void>) | undefined
   /**
-   * The file is whole and at its place: may throw to refuse, may word the reply. drf: on_completion, get_response_data. Runs once an
-   * upload; after a crash of the server within it, the client's retry runs it again.
+   * The file is whole: may throw to refuse, may word the reply. drf: on_completion, get_response_data. `upload.location` is where the file
+   * is now, and stays where there is no `location` option. With one, the file goes to `upload.target` after the hook has agreed, or beside
+   * it where that name is taken: the event `complete` and the record tell the last place. A refused file is never at its target. The bytes
+   * can be read with `chunkedUpload.read(upload)`.
+   *
+   * Runs once an upload until it agrees, and never by a read. Only after a crash of the server between its answer and the record does the
+   * client's retry run it again.
    */
   readonly onComplete?: ((upload: CompleteUpload, context: HookContext) => MaybePromise<CompletionReply | undefined | void>) | undefined
   /** Before an upload is removed by request: may throw to refuse. */
@@ -125,8 +130,9 @@ export interface ChunkedUploadOptions {
   /** After an expired upload was removed by this server: those that share a scope sweep for each other. */
   readonly onExpire?: ((upload: Upload) => MaybePromise<void>) | undefined
   /**
-   * Where the finished file goes, relative to the storage's root (disk: to `directory`). Client text must be cleaned first: a location that
-   * leaves the root is refused. undefined leaves it to the storage. Not asked for the parts that tus puts together, which have no name.
+   * Where the finished file goes once `onComplete` has agreed, relative to the storage's root (disk: to `directory`). Client text must be
+   * cleaned first: a location that leaves the root is refused. undefined leaves it to the storage. Not asked for the parts that tus puts
+   * together, which have no name.
    */
   readonly location?: ((upload: Upload) => string | undefined) | undefined
 

@@ -67,10 +67,13 @@ interface UploadFields {
   /** The storage adapter's own notes. */
   readonly storageState: JsonValue
   /**
-   * Where the host wants the finished file, relative to the storage's root. Written down before the storage begins to put it there, so that
-   * a completion that is refused or interrupted can be taken up, or swept; left out before and after, and where the storage decides.
+   * Where the host wants the finished file, relative to the storage's root. Written down once the host's `onComplete` has agreed and before
+   * the storage begins to put the file there, so that an interrupted completion can be taken up, or swept; left out before and after, and
+   * where the storage decides. `onComplete` sees it as well.
    */
   readonly target?: string | undefined
+  /** What `onComplete` said when it agreed, while the file is on its way to `target`: it is not asked again. Left out before and after. */
+  readonly agreed?: { readonly reply: JsonObject | null } | undefined
   /**
    * Received bytes that are being replaced by those of another upload: until this is left out again, some of them may be old ones and some
    * new ones.

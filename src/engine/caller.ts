@@ -18,7 +18,10 @@ export interface Caller {
 export interface CallerHooks {
   /** Before an upload is created: may throw to refuse, may change what will be stored. */
   readonly onCreate?: (draft: UploadDraft) => Promise<UploadDraft>
-  /** The file is whole and at its place, the record not yet complete: may throw to refuse, may word the reply. */
+  /**
+   * The file is whole and not yet at its `target`, the record not yet complete: may throw to refuse, may word the reply. `location` is
+   * where the file is meanwhile.
+   */
   readonly onComplete?: (upload: CompleteUpload) => Promise<CompletionReply | undefined>
   /** Before an upload is removed on request: may throw to refuse. */
   readonly onRemove?: (upload: Upload) => Promise<void>

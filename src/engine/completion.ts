@@ -1,6 +1,9 @@
-import { ChecksumMismatch, ChecksumUnsupported, ShuttingDown, TakenOver, UploadGone, UploadIncomplete } from '../errors.js'
+import {
+  ChecksumMismatch, ChecksumUnsupported, ShuttingDown, StorageFull, StorageTrouble, TakenOver, UploadGone, UploadIncomplete
+} from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { type ChecksumState, type CompleteUpload, type Upload, type UploadingUpload, offsetOf } from '../upload.js'
+import { type Agreed, Agreement } from './agreement.js'
 import { addRange, countBytes, covers } from './byte-ranges.js'
 import type { Caller, CompletionReply } from './caller.js'
 import type { UploadChecksums } from './upload-checksums.js'
@@ -24,12 +27,18 @@ export interface Completed {
   readonly reply: CompletionReply | undefined
 }
 
-/** Makes uploads complete: all bytes there, checksum right, file at its place, the host asked, and only then the record changed. */
+interface Placed {
+  readonly upload: UploadingUpload
+  readonly location: string
+}
+
+/** Makes uploads complete: all bytes there, checksum right, the host asked, the file put at its place, and only then the record changed. */
 export class Completion {
   readonly #storage: Storage
   readonly #records: Records
   readonly #checksums: UploadChecksums
   readonly #location: ((upload: Upload) => string | undefined) | undefined
+  readonly #agreement: Agreement
 
   constructor (
     storage: Storage, records: Records, checksums: UploadChecksums, location: ((upload: Upload) => string | undefined) | undefined
@@ -38,6 +47,7 @@ export class Completion {
     this.#records = records
     this.#checksums = checksums
     this.#location = location
+    this.#agreement = new Agreement(storage, records)
   }
 
   /** Under the upload's exclusive lock. Called again after a crash at any step, it comes to the same end. */
@@ -58,8 +68,7 @@ export class Completion {
 
     const settled = await this.#settle(upload, size, state)
     if (hold.lost) throw new TakenOver()
-    const { upload: ready, location } = await this.#place(settled, size)
-    const finished = ({ target, ...current }: Upload): CompleteUpload => ({
+    const describe = ({ target, agreed, ...current }: Upload, location: string): CompleteUpload => ({
       ...current,
       status: 'complete',
       size,
@@ -69,27 +78,41 @@ export class Completion {
       checksumState: null,
       received: addRange([], [0, size])
     })
-    const reply = request.silent === true ? undefined : await caller.hooks.onComplete?.(finished(ready))
+    const onComplete = request.silent === true ? undefined : caller.hooks.onComplete
+    const { reply, ...agreed }: Agreed = onComplete === undefined
+      ? { upload: settled, reply: undefined }
+      : await this.#agreement.of(settled, size, { onComplete, describe, target: this.#target(settled), hold })
+    const { upload: ready, location } = await this.#place(agreed, size)
     if (hold.lost) throw new TakenOver()
     const complete = await this.#records.update(upload.id, current => {
-      return { ...finished(asUploading(current)), ...request.change?.(current, reply) }
+      return { ...describe(asUploading(current), location), ...request.change?.(current, reply) }
     }, ready)
     if (complete.status !== 'complete') throw new UploadGone()
+    this.#agreement.forget(upload)
     return { upload: complete, reply }
+  }
+
+  /** Where the host wants the file. Parts of files stay where they are. */
+  #target (upload: Upload): string | undefined {
+    return upload.partial === true ? undefined : this.#location?.(upload) ?? undefined
   }
 
   /**
    * Puts the file where the host wants it, which is written down before. Where an earlier try wanted it goes first, as it may be there
-   * already: what a hook of the host says may depend on the time. Parts of files stay where they are.
+   * already: what a hook of the host says may depend on the time.
    */
-  async #place (upload: UploadingUpload, size: number): Promise<{ readonly upload: UploadingUpload, readonly location: string }> {
-    const put = async (ready: UploadingUpload) => ({ upload: ready, location: await asked(() => this.#storage.finish({ ...ready, size })) })
-    const target = upload.partial === true ? undefined : this.#location?.(upload) ?? undefined
-    if (target === upload.target) return await put(upload)
-    if (upload.target !== undefined) {
-      const before = await put(upload).catch(() => undefined)
-      if (before !== undefined) return before
+  async #place ({ upload, location }: Omit<Agreed, 'reply'>, size: number): Promise<Placed> {
+    if (location !== undefined && upload.target === undefined) return { upload, location }
+    const put = async (ready: UploadingUpload): Promise<Placed> => {
+      return { upload: ready, location: await asked(() => this.#storage.finish({ ...ready, size })) }
     }
+    if (upload.target !== undefined) {
+      const before = await put(upload).catch((error: unknown) => ({ error }))
+      if (!('error' in before)) return before
+      if (mayPass(before.error) || this.#target(upload) === upload.target) throw before.error
+    }
+    const target = this.#target(upload)
+    if (target === undefined && upload.target === undefined) return await put(upload)
     return await put(asUploading(await this.#records.update(upload.id, current => ({ ...asUploading(current), target }), upload)))
   }
 
@@ -119,4 +142,9 @@ export class Completion {
     }, upload)
     return asUploading(settled)
   }
+}
+
+/** True for trouble of the storage after which the file may be at its place, or come there with another try. */
+function mayPass (error: unknown): boolean {
+  return error instanceof StorageTrouble || error instanceof StorageFull
 }

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { OffsetMismatch, TakenOver } from '../errors.js'
+import { OffsetMismatch, TakenOver, UploadComplete } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { type ByteRange, type Upload, type UploadingUpload, offsetOf } from '../upload.js'
 import { covers, removeRange } from './byte-ranges.js'
@@ -35,6 +35,8 @@ export class Replacements {
    */
   async begin (caller: Caller, upload: UploadingUpload, start: number, aside: Upload, hold: Hold): Promise<UploadingUpload> {
     const { storage, records } = this.#around
+    // The host has taken the file as it is.
+    if (upload.agreed !== undefined) throw new UploadComplete()
     const range: ByteRange = [start, start + offsetOf(aside)]
     if (!storage.capabilities.anyOffset || !covers(upload.received, range)) throw new OffsetMismatch(offsetOf(upload), start)
     const older = upload.replacing

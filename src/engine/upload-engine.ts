@@ -252,7 +252,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   }
 
   /**
-   * Makes an upload complete: all bytes there, checksum right, file at its place, the host asked, and only then the record changed.
+   * Makes an upload complete: all bytes there, checksum right, the host asked, the file at its place, and only then the record changed.
    * @throws {UploadIncomplete} {@link ChecksumMismatch} {@link UploadComplete} {@link UploadExpired} and what `onComplete` throws
    */
   async complete (caller: Caller, id: string, request: CompleteRequest = {}): Promise<Completed> {

@@ -30,10 +30,15 @@ export interface Storage {
   write (upload: Upload, start: number, batches: AsyncIterable<readonly Uint8Array[]>, progress: WriteProgress): Promise<void>
   /**
    * Makes the file whole and final: exactly `upload.size` bytes, at its last place: `upload.target`, or where the adapter likes without
-   * one. Another file that is there already stays. Idempotent: it is called again after a crash.
+   * one. Another file that is there already stays. Idempotent: it is called again after a crash. Where the host has a say in the file, it
+   * is called without a target before the host is asked, and with the target after.
    * @returns the location, in the adapter's own terms
    */
   finish (upload: Upload & { readonly size: number }): Promise<string>
+  /** Throws `errors.LocationInvalid` where `upload.target` can never be the place of a file: asked before the host is. */
+  checkTarget?(upload: Upload): void
+  /** The host has refused a file that was finished without a target: an adapter may put it back where unfinished ones are. */
+  reopen?(upload: Upload): Promise<void>
   /** The bytes of `range`, of an unfinished upload too. The stream errors when the bytes are gone. */
   read (upload: Upload, range: ByteRange): Readable
   /**

@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import { rename } from 'node:fs/promises'
 import path from 'node:path'
 import { type Rules, checkByRules, either, ending, func, oneOf, or, string, text, whole } from '../option-rules.js'
 import type { JsonObject, JsonValue, Upload } from '../upload.js'
@@ -123,6 +124,17 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
       return await finishFile(folders, {
         id: upload.id, size: upload.size, sources: [part, done], target, ownName: target === done, identity: file, note
       }, durable)
+    },
+
+    checkTarget ({ target }) {
+      if (target !== undefined) locationFile(target)
+    },
+
+    async reopen (upload) {
+      const { part, done } = placeOf(upload)
+      if (part === done) return
+      await folders.entering(part, file => rename(folders.absolute(done), file))
+      await folders.sync(done)
     },
 
     read (upload, range) {

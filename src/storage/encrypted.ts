@@ -110,6 +110,15 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
       return await inner.finish({ ...storedUpload(upload, sealed), size: storedOffset(grid, grid.size) })
     },
 
+    checkTarget (upload) {
+      inner.checkTarget?.(upload)
+    },
+
+    async reopen (upload) {
+      const sealed = sealedState(upload)
+      await inner.reopen?.(sealed === undefined ? upload : storedUpload(upload, sealed))
+    },
+
     read (upload, range) {
       const sealed = sealedState(upload)
       if (sealed === undefined) return inner.read(upload, range)

@@ -49,13 +49,18 @@ export function memoryStorage (): Storage {
       const file = fileOf(upload)
       if (file.length < upload.size) throw new StorageLost(`The file has ${file.length} of ${upload.size} bytes`)
       file.length = upload.size
-      if (file.location === undefined) {
-        let place = wanted
-        for (let suffix = 1; locations.has(place); suffix++) place = `${wanted}-${suffix}`
-        locations.add(place)
-        file.location = place
-      }
-      return file.location
+      if (file.location !== undefined && file.wanted === wanted) return file.location
+      if (file.location !== undefined) locations.delete(file.location)
+      let place = wanted
+      for (let suffix = 1; locations.has(place); suffix++) place = `${wanted}-${suffix}`
+      locations.add(place)
+      file.location = place
+      file.wanted = wanted
+      return place
+    },
+
+    checkTarget ({ target }) {
+      if (target !== undefined) locationFile(target)
     },
 
     read (upload, [start, end]) {
@@ -84,6 +89,8 @@ export function memoryStorage (): Storage {
 class MemoryFile {
   length = 0
   location: string | undefined
+  /** What the location was made of. */
+  wanted: string | undefined
   #buffer = Buffer.alloc(0)
 
   put (start: number, bytes: Uint8Array): void {

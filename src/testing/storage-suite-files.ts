@@ -78,6 +78,26 @@ export function declareFinishTests (check: StorageCheck): void {
     for (const [index, stored] of all.entries()) assert.deepEqual(await stored.content(), contents[index])
   })
 
+  check('a file that was finished before the host was asked goes to its target after', async storage => {
+    for (const refusals of [0, 2]) {
+      const bytes = randomBytes(1_000)
+      const stored = await StoredUpload.create(storage, { size: 1_000 })
+      await stored.write(0, [[bytes]])
+      for (let turn = 0; turn <= refusals; turn++) {
+        await stored.finish()
+        assert.deepEqual(await stored.content(), bytes, 'the host can read it')
+        if (turn < refusals) await storage.reopen?.(stored.upload)
+      }
+      assert.deepEqual(await collect(storage.read(stored.upload, [0, 1_000])), bytes)
+      const before = stored.location
+      await stored.finish(`after/${stored.upload.id}.bin`)
+      assert.notEqual(stored.location, before)
+      assert.deepEqual(await stored.content(), bytes)
+      await storage.remove(stored.complete)
+      await assert.rejects(collect(storage.read(stored.complete, [0, 1])), StorageLost)
+    }
+  })
+
   check('a finish of bytes that are gone throws StorageLost', async storage => {
     const stored = await StoredUpload.create(storage, { size: 10 })
     await stored.write(0, [[randomBytes(10)]])

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -189,28 +189,130 @@ t.test('invariant 12: a crash between any two steps of a completion leaves one t
   }
 })
 
-t.test('invariant 12: a completion that the host refuses finds its file again, and a removal takes the file with it', async t => {
-  for (const crossed of [false, true]) {
+t.test('a file that the host refuses is never at the place where the host wants it', async t => {
+  for (const storageOf of [memoryStorage, (directory: string) => diskStorage({ directory })]) {
     const directory = await folder(t)
-    const folders = ['../out', 'monday', 'tuesday', 'wednesday']
-    const engine = engineOn({ storage: diskStorage({ directory }), location: () => `${folders.shift() ?? ''}/film.bin` })
-    const refusing = callerOf({ hooks: { onComplete: async () => { throw new Error('a virus') } } })
+    const storage = storageOf(directory)
+    const wanted = ['../out', 'monday', 'tuesday', 'wednesday', 'thursday']
+    const engine = engineOn({ storage, location: () => `${wanted.shift() ?? ''}/film.bin` })
+    const seen: unknown[] = []
+    let refuses = true
+    const asking = callerOf({
+      hooks: {
+        onComplete: async upload => {
+          const isThere = (await readdir(directory)).some(name => name.endsWith('day'))
+          t.notOk(isThere, 'nothing is there while the host is asked')
+          t.ok((await stored(engine, upload)).equals(bytes), 'the host can read the file')
+          const path = storage.localPath?.(upload)
+          if (path !== undefined) t.ok((await readFile(path)).equals(bytes))
+          seen.push(upload.target)
+          if (refuses) throw new Error('a virus')
+          return { statusCode: 201 }
+        }
+      }
+    })
     const { id } = await engine.create(caller, draftOf({ size: bytes.length, ...withMd5 }))
     await engine.write(caller, id, { start: 0, body: bodyOf(bytes) })
-    t.equal(await codeOf(engine.complete(refusing, id)), 'LOCATION', 'no such place: the host is asked again')
-    await t.rejects(engine.complete(refusing, id), { message: 'a virus' })
-    t.strictSame(await readdir(join(directory, 'monday')), ['film.bin'])
-    await t.rejects(engine.complete(refusing, id), { message: 'a virus' }, 'the host would now say tuesday')
-    if (crossed) {
-      const { upload } = await engine.complete(caller, id)
-      t.match(upload, { location: 'monday/film.bin', status: 'complete' })
-      t.notOk('target' in upload)
-      t.ok((await stored(engine, upload)).equals(bytes))
-    } else {
-      await engine.remove(caller, id)
-      t.strictSame(await readdir(join(directory, 'monday')), [])
+    t.equal(await codeOf(engine.complete(asking, id)), 'LOCATION', 'a place that can never be is refused before the host is asked')
+    for (let turn = 0; turn < 2; turn++) {
+      await t.rejects(engine.complete(asking, id), { message: 'a virus' })
+      t.notOk((await filesIn(directory)).some(file => !file.endsWith('.part')), 'nothing is left of it but the unfinished file')
+      t.notOk('target' in await engine.get(caller, id))
+    }
+    refuses = false
+    const { upload, reply } = await engine.complete(asking, id)
+    t.match(upload, { location: 'wednesday/film.bin', status: 'complete' })
+    t.strictSame(reply, { statusCode: 201 })
+    t.notOk('target' in upload || 'agreed' in upload)
+    t.ok((await stored(engine, upload)).equals(bytes))
+    t.strictSame(seen, ['monday/film.bin', 'tuesday/film.bin', 'wednesday/film.bin'])
+  }
+})
+
+t.test('invariant 5: a host that has agreed is not asked again, whatever fails after', async t => {
+  const cases = [['place', () => `films/${Date.now()}.bin`], ['record', () => 'films/a.bin'], ['record', undefined]] as const
+  for (const [what, location] of cases) {
+    for (const elsewhere of [false, true]) {
+      const directory = await folder(t)
+      const disk = diskStorage({ directory })
+      const metadata = memoryMetadata()
+      let [failures, asked] = [3, 0]
+      const fails = (due: boolean): void => { if (due && failures-- > 0) throw new Error('no service') }
+      const options = {
+        ...location !== undefined && { location },
+        storage: changedStorage(disk, {
+          finish: async upload => {
+            fails(what === 'place' && upload.target !== undefined)
+            return await disk.finish(upload)
+          }
+        }),
+        metadata: changedMetadata(metadata, {
+          update: async upload => {
+            fails(what === 'record' && asked > 0 && (upload.status === 'complete' || elsewhere))
+            return await metadata.update(upload)
+          }
+        })
+      }
+      const engine = engineOn(options)
+      const asking = callerOf({
+        hooks: {
+          onComplete: async () => {
+            asked++
+            return { statusCode: 201, headers: { 'x-a': 'b' }, body: { id: 7 } }
+          }
+        }
+      })
+      const { id } = await engine.create(caller, draftOf({ size: bytes.length, ...withMd5 }))
+      await engine.write(caller, id, { start: 0, body: bodyOf(bytes) })
+      for (let turn = 0; turn < 3; turn++) t.equal(await codeOf(engine.complete(asking, id)), 'STORAGE')
+      // What only memory knows, another server does not.
+      const next = elsewhere && what === 'place' ? engineOn(options) : engine
+      const { reply, upload } = await next.complete(asking, id)
+      t.strictSame(reply, { statusCode: 201, headers: { 'x-a': 'b' }, body: { id: 7 } })
+      t.equal(asked, 1, what)
+      t.ok((await stored(next, upload)).equals(bytes))
+      t.notOk('agreed' in upload)
     }
   }
+})
+
+t.test('a file that the host has taken is not changed on its way to its place', async t => {
+  const disk = diskStorage({ directory: await folder(t) })
+  let fails = true
+  const storage = changedStorage(disk, {
+    finish: async upload => {
+      if (upload.target !== undefined && fails) throw new Error('no service')
+      return await disk.finish(upload)
+    }
+  })
+  const engine = engineOn({ storage, location: () => 'films/a.bin' })
+  const asking = callerOf({ hooks: { onComplete: async () => undefined } })
+  const { id } = await engine.create(caller, draftOf({ size: bytes.length, chunkSize: 50_000, ...withMd5 }))
+  for (const start of [0, 50_000]) {
+    await engine.write(caller, id, { start, body: bodyOf(bytes.subarray(start, start + 50_000)), parallel: true })
+  }
+  t.equal(await codeOf(engine.complete(asking, id)), 'STORAGE')
+  const aside = await engine.create(caller, draftOf())
+  const { upload } = await engine.write(caller, aside.id, { start: 0, body: bodyOf(randomBytes(50_000)) })
+  t.equal(await codeOf(engine.replace(caller, id, 0, upload)), 'COMPLETE')
+  fails = false
+  t.ok((await stored(engine, (await engine.complete(asking, id)).upload)).equals(bytes))
+})
+
+t.test('a file that an earlier version has put at its place before the host was asked is found there', async t => {
+  const directory = await folder(t)
+  const disk = diskStorage({ directory })
+  const engine = engineOn({ storage: disk, location: () => 'tuesday/film.bin' })
+  const { id } = await engine.create(caller, draftOf({ size: bytes.length, ...withMd5 }))
+  await engine.write(caller, id, { start: 0, body: bodyOf(bytes) })
+  const target = 'monday/film.bin'
+  const moved = await engine.records.update(id, current => ({ ...current, target }))
+  await disk.finish({ ...moved, size: bytes.length })
+  let refuses = true
+  const asking = callerOf({ hooks: { onComplete: async () => { if (refuses) throw new Error('a virus'); return undefined } } })
+  await t.rejects(engine.complete(asking, id), { message: 'a virus' })
+  refuses = false
+  t.match((await engine.complete(asking, id)).upload, { location: target, status: 'complete' })
 })
 
 t.test('invariant 12: an upload whose place no storage takes can be removed', async t => {
@@ -329,4 +431,9 @@ async function folder (t: { teardown (fn: () => Promise<void>): unknown }): Prom
   const directory = await mkdtemp(join(tmpdir(), 'complete-'))
   t.teardown(() => rm(directory, { recursive: true }))
   return directory
+}
+
+async function filesIn (directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  return entries.filter(entry => entry.isFile()).map(({ name }) => name)
 }

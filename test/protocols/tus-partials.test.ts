@@ -200,3 +200,19 @@ t.test('a final upload can be removed while it is made', async t => {
   t.equal((await server.ask('HEAD', whole)).status, 404)
   t.equal(await filesIn(directory), 1)
 })
+
+t.test('HEAD does not ask the host again for a final upload that it has refused', async t => {
+  let asked = 0
+  const server = await startTus(t, {
+    onComplete: () => {
+      asked++
+      throw Object.assign(new Error('a virus'), { statusCode: 422 })
+    }
+  })
+  const a = await partial(server, 'abc')
+  const { status, headers } = await server.ask('POST', '/uploads', final(a))
+  t.equal(status, 422)
+  for (let turn = 0; turn < 2; turn++) t.equal((await server.ask('HEAD', String(headers.location))).status, 403)
+  t.equal(asked, 1)
+  t.equal((await server.ask('HEAD', a)).headers['upload-offset'], '3', 'the part is there for another try')
+})

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import t from 'tap'
+import { Upload } from 'tus-js-client'
 import { memoryLocks, memoryMetadata } from '../../src/index.js'
 import { fetch } from '../support/deadline.js'
 import { until } from '../support/engine.js'
@@ -9,6 +10,8 @@ import { startTus, TYPE, type TusServer, VERSION, watchedStorage } from '../supp
 
 const idOf = (path: string): string => path.split('/').at(-1) ?? ''
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+
+const sha1 = (text: string): string => createHash('sha1').update(text).digest('base64')
 
 async function stored ({ url }: TusServer, path: string): Promise<string> {
   const response = await fetch(`${url}${path}`)
@@ -158,25 +161,58 @@ t.test('section 8: a server that stops ends running bodies with 503 and keeps th
   t.equal(await stored(second, path), sha256(bytes))
 })
 
-t.test('invariant 12: an upload that has all its bytes but is not complete becomes complete by HEAD, or by a PATCH', async t => {
-  for (const by of ['HEAD', 'PATCH'] as const) {
-    const completed: string[] = []
-    let refuse = true
+t.test('invariants 5, 12: HEAD asks the host nothing, and wants the last byte again: the PATCH with it asks', async t => {
+  for (const [what, offset, body, headers] of [
+    ['the last byte', 2, 'c', {}], ['with its checksum', 2, 'c', { 'upload-checksum': `sha1 ${sha1('c')}` }], ['an empty PATCH', 3, '', {}]
+  ] as const) {
+    let [asked, refuses] = [0, true]
     const server = await startTus(t, {
-      onComplete: upload => {
-        if (refuse) throw Object.assign(new Error('not now'), { statusCode: 503 })
-        completed.push(upload.id)
+      onComplete: () => {
+        asked++
+        if (refuses) throw Object.assign(new Error('not now'), { statusCode: 503 })
       }
     }, { mayFail: true, directory: t.testdir() })
     const path = await server.create(3)
     t.equal((await server.patch(path, 0, 'abc')).status, 503)
-    t.equal((await server.ask('HEAD', path)).status, 503)
-    refuse = false
-    if (by === 'HEAD') t.match((await server.ask('HEAD', path)).headers, { 'upload-offset': '3' })
-    else t.equal((await server.patch(path, 3, '')).status, 204)
-    t.same(completed, [idOf(path)])
+    for (let turn = 0; turn < 3; turn++) t.equal(await server.offset(path), 2)
+    t.equal((await server.send('GET', path)).status, 403)
+    t.equal(asked, 1, 'reads ask the host nothing')
+    t.match(await server.patch(path, 2, ''), { status: 204, headers: { 'upload-offset': '2' } })
+    t.equal((await server.patch(path, 2, 'cd')).status, 413)
+    t.equal((await server.patch(path, 2, 'c', { 'upload-checksum': `sha1 ${sha1('x')}` })).status, 460)
+    t.equal(asked, 1)
+    refuses = false
+    const last = await server.patch(path, offset, body, headers)
+    t.match(last, { status: 204, headers: { 'upload-offset': '3' } }, what)
+    t.equal(asked, 2)
+    t.equal(await server.offset(path), 3)
     t.equal((await server.send('GET', path)).text, 'abc')
   }
+})
+
+t.test('an empty file that the host refused is not there for HEAD', async t => {
+  let refuses = true
+  const server = await startTus(t, { onComplete: () => { if (refuses) throw Object.assign(new Error('no'), { statusCode: 422 }) } })
+  const { status, headers } = await server.ask('POST', '/uploads', { 'upload-length': '0' })
+  t.equal(status, 422)
+  const path = String(headers.location)
+  t.equal((await server.ask('HEAD', path)).status, 409)
+  refuses = false
+  t.equal((await server.patch(path, 0, '')).status, 204)
+  t.equal(await server.offset(path), 0)
+})
+
+t.test('tus-js-client completes an upload whose completion failed', async t => {
+  let asked = 0
+  const server = await startTus(t, {
+    onComplete: () => { if (++asked === 1) throw Object.assign(new Error('not now'), { statusCode: 503 }) }
+  }, { mayFail: true, directory: t.testdir() })
+  await new Promise<void>((resolve, reject) => {
+    const endpoint = `${server.url}/uploads`
+    new Upload(Buffer.from('abc'), { endpoint, retryDelays: [0], onError: reject, onSuccess: () => resolve() }).start()
+  })
+  t.equal(asked, 2)
+  for await (const { status } of server.app.chunkedUpload.list()) t.equal(status, 'complete')
 })
 
 t.test('a host that removes an upload cuts the PATCH in flight, whose client does not try again', async t => {

@@ -158,6 +158,10 @@ export class Finals {
     } catch (error) {
       // Another request was faster, or another node is at it.
       if (error instanceof UploadComplete || error instanceof UploadBusy) return { upload: await this.#engine.get(caller, id) }
+      if (isOfHost(error)) {
+        const refused = (current: Upload) => ({ protocolState: stored({ ...stateOf(current), refused: true }) })
+        await this.#engine.update(caller, id, refused).catch(() => {})
+      }
       throw error
     }
   }
@@ -195,6 +199,11 @@ export class Finals {
       clearTimeout(timer)
     }
   }
+}
+
+/** Errors of `onComplete`, all of them: a HEAD must not ask the host again. The same POST does. */
+function isOfHost (error: unknown): boolean {
+  return !(error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('FST_CHUNKED_UPLOAD_'))
 }
 
 /** Length of what the parts make together, in bytes; null while one is unknown. */

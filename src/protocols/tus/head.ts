@@ -5,9 +5,14 @@ import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { checkVersion } from './headers.js'
 import { setOffset, type TusMount } from './mount.js'
-import { isFinal, isPartial, stateOf } from './state.js'
+import { Refusal } from './refusal.js'
+import { isFinal, isPartial, lacksCompletion, stateOf } from './state.js'
 
-/** HEAD on an upload: where to go on (tus 1.0.0, core protocol). Whoever still sends bytes to it is told to stop, and these are counted. */
+/**
+ * HEAD on an upload: where to go on (tus 1.0.0, core protocol). A request that still sends bytes to it is told to stop, and these are
+ * counted. An upload that has all its bytes and waits for the host's `onComplete`, as that has refused it or a crash came in between, lacks
+ * its last byte here: the client then sends that again, and the PATCH asks the host. Clients take an offset at the end for success.
+ */
 export async function head (mount: TusMount, request: FastifyRequest, reply: FastifyReply, id: string): Promise<FastifyReply> {
   checkVersion(request)
   // Of errors too nothing may be kept: what is unknown or gone now may be there later.
@@ -15,6 +20,8 @@ export async function head (mount: TusMount, request: FastifyRequest, reply: Fas
   const caller = await mount.caller(request, reply)
   const known = await mount.engine.get(caller, id)
   assertThere(known)
+  const isRefused = known.status === 'uploading' && stateOf(known).refused === true
+  if (isRefused) throw new Refusal(403, 'REFUSED', 'This server does not accept the file')
   const upload = isFinal(known)
     ? (await mount.finals.advance(caller, known, mount.log(request))).upload
     : await settled(mount, caller, known, request)
@@ -25,20 +32,28 @@ export async function head (mount: TusMount, request: FastifyRequest, reply: Fas
   if (concat !== undefined) reply.header('upload-concat', concat)
   if (size !== null) reply.header('upload-length', String(size))
   else if (!isFinal(upload)) reply.header('upload-defer-length', '1')
-  if (!isFinal(upload) || upload.status === 'complete') setOffset(reply, upload)
+  if (!isFinal(upload) || upload.status === 'complete') setOffset(reply, upload, lacksCompletion(upload) ? upload.size - 1 : undefined)
   mount.setExpires(reply, upload)
   return await reply.code(200).send()
 }
 
-/** The upload once nobody writes to it any more. One that has all its bytes becomes complete, if only now: something came in between. */
+/**
+ * The upload once nobody writes to it any more. One that has all its bytes becomes complete, if only now, where the host has no say in it
+ * any more: a read asks the host nothing.
+ */
 async function settled (mount: TusMount, caller: Caller, known: Upload, request: FastifyRequest): Promise<Upload> {
   const { engine, finals } = mount
   const upload = known.status === 'uploading' ? await engine.settle(caller, known.id) : known
   assertThere(upload)
   if (upload.status === 'complete' || upload.size !== offsetOf(upload)) return upload
+  const silent = isPartial(upload)
+  if (!silent && upload.agreed === undefined && caller.hooks.onComplete !== undefined) {
+    if (upload.size === 0) throw new Refusal(409, 'INCOMPLETE', 'An empty PATCH completes this upload')
+    return upload
+  }
   try {
-    const completed = await engine.complete(caller, upload.id, { silent: isPartial(upload) })
-    if (isPartial(upload)) await finals.partCompleted(caller, completed.upload, mount.log(request))
+    const completed = await engine.complete(caller, upload.id, { silent })
+    if (silent) await finals.partCompleted(caller, completed.upload, mount.log(request))
     return completed.upload
   } catch (error) {
     if (error instanceof UploadComplete) return await engine.get(caller, upload.id)

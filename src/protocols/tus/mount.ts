@@ -57,9 +57,9 @@ export class TusMount {
   }
 }
 
-/** The offset of a reply: what is stored. */
-export function setOffset (reply: FastifyReply, upload: Upload): void {
-  reply.header('upload-offset', String(upload.status === 'complete' ? upload.size : offsetOf(upload)))
+/** The offset of a reply: what is stored, or where the client is to send some of it again. */
+export function setOffset (reply: FastifyReply, upload: Upload, again?: number): void {
+  reply.header('upload-offset', String(again ?? (upload.status === 'complete' ? upload.size : offsetOf(upload))))
 }
 
 /** Answers as the protocol does, unless the host's `onComplete` wants it otherwise. */

@@ -3,14 +3,16 @@ import type { BodyDigest } from '../../engine/body-digest.js'
 import { BodyVerifier } from '../../engine/body-digest.js'
 import { assertThere } from '../../engine/upload-engine.js'
 import { BeyondSize, OffsetMismatch, SizeConflict, UploadComplete } from '../../errors.js'
-import { type CompleteUpload, type UploadingUpload, offsetOf } from '../../upload.js'
+import { readBody } from '../../http/read-body.js'
+import { type CompleteUpload, type Upload, type UploadingUpload, offsetOf } from '../../upload.js'
+import type { Caller } from '../contract.js'
 import { bodyIn, isEmpty, lengthIn } from './body.js'
 import { digestsOf, tellOffset } from './checksum.js'
 import { finalTakesNoBytes } from './create.js'
 import { bytesOf, checkUploadType, checkVersion } from './headers.js'
 import { send, setOffset, type TusMount } from './mount.js'
 import { badHeader } from './refusal.js'
-import { isFinal, isPartial } from './state.js'
+import { isFinal, isPartial, lacksCompletion } from './state.js'
 
 /** What a PATCH says of its bytes. */
 interface Chunk {
@@ -35,6 +37,7 @@ export async function patch (mount: TusMount, request: FastifyRequest, reply: Fa
   if (known.status === 'complete') return await repeatLast(mount, request, reply, known, chunk)
   await mount.finals.keepAlive(caller, known, mount.log(request))
 
+  if (lacksCompletion(known) && offset === known.size - 1) return await completeByLastByte(mount, request, reply, caller, known, chunk)
   const length = lengthIn(request)
   const { upload, completed } = await mount.engine.write(caller, id, {
     start: offset,
@@ -64,6 +67,35 @@ function checkChunk (upload: UploadingUpload, { offset, size }: Chunk): void {
   const current = offsetOf(upload)
   if (offset !== current) throw new OffsetMismatch(current, offset)
   if (size !== undefined && size < current) throw badHeader('Upload-Length', 'is less than what was received')
+}
+
+type Whole = Upload & { readonly size: number }
+
+/** The last byte comes again, as HEAD has asked for it: it is there already, and what is missing is the completion. */
+async function completeByLastByte (
+  mount: TusMount, request: FastifyRequest, reply: FastifyReply, caller: Caller, { id, size }: Whole, chunk: Chunk
+): Promise<FastifyReply> {
+  const { engine, finals } = mount
+  const verifier = chunk.digests === undefined ? undefined : new BodyVerifier(chunk.digests)
+  let bytes = 0
+  await readBody(bodyIn(request) ?? request.raw, engine.options.stallTimeout, data => {
+    verifier?.update([data])
+    bytes += data.length
+    return bytes <= 1
+  })
+  if (bytes > 1) throw new BeyondSize(size)
+  if (chunk.size !== undefined && chunk.size !== size) throw new SizeConflict(size, chunk.size)
+  verifier?.check()
+  if (bytes === 0) {
+    setOffset(reply, await engine.get(caller, id), chunk.offset)
+    return await reply.code(204).send()
+  }
+  const known = await engine.get(caller, id)
+  const { upload, reply: wish } = await engine.complete(caller, id, { silent: isPartial(known) })
+  if (isPartial(upload)) await finals.partCompleted(caller, upload, mount.log(request))
+  setOffset(reply, upload)
+  mount.setExpires(reply, upload)
+  return await send(reply, 204, wish)
 }
 
 /** A complete upload takes no more bytes, but the answer to its last request may have been lost. */

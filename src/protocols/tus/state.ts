@@ -1,4 +1,4 @@
-import type { JsonObject, Upload } from '../../upload.js'
+import { type JsonObject, offsetOf, type Upload, type UploadingUpload } from '../../upload.js'
 
 /** What tus remembers of an upload. */
 export interface TusState {
@@ -10,15 +10,18 @@ export interface TusState {
   readonly parts?: readonly string[]
   /** Of a partial upload: the final ones that wait for it. */
   readonly finals?: readonly string[]
+  /** Of a final upload: the host has refused the file. */
+  readonly refused?: true
 }
 
 export function stateOf ({ protocolState }: Pick<Upload, 'protocolState'>): TusState {
-  const { metadata, concat, parts, finals } = protocolState
+  const { metadata, concat, parts, finals, refused } = protocolState
   return {
     ...typeof metadata === 'string' && { metadata },
     ...typeof concat === 'string' && { concat },
     ...Array.isArray(parts) && { parts: parts.filter(isText) },
-    ...Array.isArray(finals) && { finals: finals.filter(isText) }
+    ...Array.isArray(finals) && { finals: finals.filter(isText) },
+    ...refused === true && { refused }
   }
 }
 
@@ -35,6 +38,11 @@ export function isPartial (upload: Pick<Upload, 'protocolState'>): boolean {
 /** An upload whose bytes come from partial ones. */
 export function isFinal (upload: Pick<Upload, 'protocolState'>): boolean {
   return stateOf(upload).parts !== undefined
+}
+
+/** All bytes are there, and the upload is not complete. Never of an empty one. */
+export function lacksCompletion (upload: Upload): upload is UploadingUpload & { readonly size: number } {
+  return upload.status === 'uploading' && upload.size !== null && upload.size > 0 && offsetOf(upload) === upload.size
 }
 
 function isText (value: unknown): value is string {
