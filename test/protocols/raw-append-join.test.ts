@@ -374,3 +374,26 @@ t.test('invariant 12: whatever step a crash comes at, the next server finds a wh
     if (done) break
   }
 })
+
+t.test('C20, invariant 11: clips that come at the same time do not pass maxBytes together', async t => {
+  const { passed, open } = gate()
+  const memory = memoryStorage()
+  let begun = 0
+  const storage = changedStorage(memory, {
+    write: async (...given) => {
+      begun++
+      await passed
+      await memory.write(...given)
+    }
+  })
+  const server = await serve(t, new TestJoiner(), { storage, maxBytes: 10 })
+  await server.send('POST', '/create_video/')
+  const clients = Array.from({ length: 8 }, () => server.client())
+  const answers = Promise.all(clients.map(async client => await client.send('POST', '/append_video/1/', { body: 'abc' })))
+  // Each has been let in by what was stored before all of them.
+  while (begun < clients.length) await sleep(5)
+  open()
+  const statuses = (await answers).map(({ status }) => status).sort()
+  t.same(statuses, [200, 200, 200, 413, 413, 413, 413, 413])
+  t.equal((await inner(server)).length, 3, 'nothing of the others is left')
+})

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { type Caller, internalCaller } from '../../engine/caller.js'
 import { assertUploading, type UploadEngine } from '../../engine/upload-engine.js'
-import { SizeLimitExceeded, UploadNotFound } from '../../errors.js'
+import { SizeLimitExceeded, UploadBusy, UploadNotFound } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import { JoinJob } from './join-job.js'
 import { NoData } from './mount.js'
@@ -50,6 +50,11 @@ export interface JoinEvents {
 }
 
 const DAY = 86_400_000
+/** Times that a clip is counted anew because others were put into its video meanwhile. */
+const ENQUEUE_ATTEMPTS = 100
+
+/** The video has changed since its bytes were counted. */
+class CountedInVain extends Error {}
 
 /** Takes clips in, and has them joined to their videos behind the requests: one job a video, a few at a time. */
 export class Joins {
@@ -84,22 +89,43 @@ export class Joins {
     if (room !== null && (room < 0 || (length ?? 0) > room)) throw new SizeLimitExceeded(caller.maxBytes ?? 0)
     const writer = { ...this.#inner, user: video.user, maxBytes: room }
     const { id } = await engine.create(writer, { ...innerDraft, contentType: video.contentType })
+    let first: boolean
     try {
       const { upload } = await engine.write(writer, id, { start: 0, body, ...length !== undefined && { length }, atomic: true })
       if (offsetOf(upload) === 0) throw new NoData('No video data provided')
+      first = await this.#enqueue(caller, video.id, upload)
     } catch (error) {
       await engine.remove(this.#inner, id).catch(() => {})
       throw error instanceof SizeLimitExceeded ? new SizeLimitExceeded(caller.maxBytes ?? 0) : error
     }
-    let first = false
-    await this.#change(video.id, (state, current) => {
-      first = state.content === null && state.clips.length === 0 && offsetOf(current) === 0
-      return first ? { content: id } : { clips: [...state.clips, id] }
-    })
     // Last: a crash before leaves a clip that nobody was told of, and that expires.
     await engine.update(this.#inner, id, () => ({ expiresAt: null }))
     if (!first) this.wake(video.id)
     return first
+  }
+
+  /**
+   * Counts the clip among those of its video. Clips that came at the same time had each been read while there was room for it alone: the
+   * count holds for the very record that the clip is put into.
+   * @returns true for the first one
+   */
+  async #enqueue ({ maxBytes }: Caller, videoId: string, clip: Upload): Promise<boolean> {
+    for (let attempt = 0; attempt < ENQUEUE_ATTEMPTS; attempt++) {
+      const counted = await this.#engine.get(this.#own, videoId)
+      if (maxBytes !== null && await this.#bytesOf(counted) + offsetOf(clip) > maxBytes) throw new SizeLimitExceeded(maxBytes)
+      let first = false
+      try {
+        await this.#change(videoId, (state, current) => {
+          if (maxBytes !== null && current.version !== counted.version) throw new CountedInVain()
+          first = state.content === null && state.clips.length === 0 && offsetOf(current) === 0
+          return first ? { content: clip.id } : { clips: [...state.clips, clip.id] }
+        })
+        return first
+      } catch (error) {
+        if (!(error instanceof CountedInVain)) throw error
+      }
+    }
+    throw new UploadBusy()
   }
 
   /** A job looks after this video as soon as one is free. */
