@@ -91,7 +91,11 @@ export interface ChunkedUploadOptions {
    */
   readonly stallTimeout?: Duration | undefined
 
-  /** Algorithm of the whole-file checksum, or false for none. drf: CHECKSUM. @default 'md5' */
+  /**
+   * Algorithm of the whole-file checksum, or false for none. drf: CHECKSUM. Given, it holds for every protocol that does not say otherwise;
+   * only videos of `rawAppend` have none, as nothing ends them. Left out, `tus`, `resumableHttp` and `formAppend` keep none.
+   * @default 'md5'
+   */
   readonly checksum?: string | false | undefined
   /** Largest file in bytes; null for no limit. drf: MAX_BYTES. @default null */
   readonly maxBytes?: number | null | ((request: FastifyRequest) => MaybePromise<number | null>) | undefined

@@ -83,6 +83,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
   const settings: Uploads['settings'] = {
     expirationDelta,
     checksum: options.checksum ?? 'md5',
+    wideChecksum: options.checksum,
     fieldNames: [options.fieldName ?? ['file', 'my_file']].flat(),
     maxBytes: typeof options.maxBytes === 'number' ? options.maxBytes : null,
     userRestricted: options.userRestricted ?? true,

@@ -38,6 +38,8 @@ export interface ProtocolSettings {
   readonly expirationDelta: number | null
   /** Algorithm of the whole-file checksum; false for none. */
   readonly checksum: string | false
+  /** The same where the host has asked for it by name: then it holds for protocols, too, whose clients have no use for one. */
+  readonly wideChecksum?: string | false | undefined
   /** Names of the form field that carries the bytes. */
   readonly fieldNames: readonly string[]
   /** Largest file in bytes where it is the same for all requests; null for no limit, or one that depends on the request. */

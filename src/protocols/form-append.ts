@@ -22,7 +22,10 @@ export interface FormAppendOptions {
   readonly maxBytes?: number | null | undefined
   /** Time from creation until an unfinished upload expires; null for never, as in the original. @default null */
   readonly expirationDelta?: Duration | null | undefined
-  /** Algorithm of a checksum that the record keeps; the wire has none. @default false */
+  /**
+   * Algorithm of a checksum that the record keeps; the wire has none.
+   * @default the plugin's `checksum` where that is given, else false
+   */
   readonly checksum?: string | false | undefined
   /**
    * Reads `Content-Range: bytes 0-99/200` as the place of the chunk, as the form field `offset` always is. A chunk that is there already is

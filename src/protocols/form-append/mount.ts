@@ -31,7 +31,7 @@ export class Mount {
     this.engine = engine
     this.fieldNames = settings.fieldNames
     this.expirationDelta = lifetimeOf(options.expirationDelta, null)
-    this.checksum = options.checksum ?? false
+    this.checksum = options.checksum ?? settings.wideChecksum ?? false
     this.contentRange = options.contentRange ?? false
     this.listAnonymous = options.listAnonymous ?? true
     this.#maxBytes = options.maxBytes === undefined ? MAX_BYTES : options.maxBytes

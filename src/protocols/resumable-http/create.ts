@@ -97,7 +97,7 @@ function draftOf (mount: ResumableMount, request: FastifyRequest, size: number |
     protocolState: stored(target === undefined ? {} : { route: target.route }),
     size: size ?? null,
     chunkSize: null,
-    checksum: draftChecksum(request, mount.settings.checksum),
+    checksum: draftChecksum(request, mount.checksum),
     expiresIn: mount.expiresIn,
     serial: false
   }

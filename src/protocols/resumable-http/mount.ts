@@ -28,6 +28,11 @@ export class ResumableMount {
     return expiresIn(this.settings, this.#uploads.settings)
   }
 
+  /** Algorithm of the whole-file checksum that an upload keeps where its client asks for none; false for none. */
+  get checksum (): string | false {
+    return this.settings.checksum ?? this.#uploads.settings.wideChecksum ?? false
+  }
+
   get downloads (): Uploads['settings']['downloads'] {
     return this.#uploads.settings.downloads
   }

@@ -41,7 +41,7 @@ export interface ResumableHttpOptions {
   /**
    * Algorithm of a checksum of the whole file, kept with the record; false for none. A Repr-Digest or Want-Repr-Digest of the client
    * goes before it.
-   * @default false
+   * @default the plugin's `checksum` where that is given, else false
    */
   readonly checksum?: string | false | undefined
   /** Time from creation until an unfinished upload expires; null for never. @default the plugin's `expirationDelta` */
@@ -57,7 +57,8 @@ export interface ResumableHttpSettings {
   readonly minSize: number
   readonly minAppendSize: number
   readonly relativeLocation: boolean
-  readonly checksum: string | false
+  /** Undefined leaves it to the plugin. */
+  readonly checksum: string | false | undefined
   readonly removeFinished: boolean
   readonly maxAppendSize: number | null
   /** Interim replies are sent. */
@@ -102,7 +103,7 @@ export function settingsOf (options: ResumableHttpOptions): ResumableHttpSetting
     progress: progress === false ? PROGRESS : { bytes: progress.bytes ?? PROGRESS.bytes, ms: progress.ms ?? PROGRESS.ms },
     relativeLocation: options.relativeLocation ?? true,
     baseUrl: baseUrl === undefined ? undefined : new URL(baseUrl),
-    checksum: options.checksum ?? false,
+    checksum: options.checksum,
     expirationDelta: lifetimeOf(options.expirationDelta, undefined),
     removeFinished: options.removeFinished ?? false,
     requireUser: options.requireUser

@@ -106,7 +106,7 @@ function declaredSize (request: FastifyRequest, concat: Concat | undefined, { se
 }
 
 function draftOf (
-  request: FastifyRequest, concat: Concat | undefined, size: number | null, { settings, expiresIn }: TusMount
+  request: FastifyRequest, concat: Concat | undefined, size: number | null, { checksum, expiresIn }: TusMount
 ): UploadDraft {
   const raw = headerOf(request, 'Upload-Metadata')
   const metadata = parseMetadata(raw ?? '')
@@ -121,7 +121,7 @@ function draftOf (
     }),
     size,
     chunkSize: null,
-    checksum: settings.checksum === false || concat?.kind === 'partial' ? null : { algorithm: settings.checksum, value: null },
+    checksum: checksum === false || concat?.kind === 'partial' ? null : { algorithm: checksum, value: null },
     expiresIn,
     serial: false,
     ...concat?.kind === 'partial' && { partial: true }

@@ -25,6 +25,11 @@ export class TusMount {
     return this.settings.expirationDelta === undefined ? this.#uploads.settings.expirationDelta : this.settings.expirationDelta
   }
 
+  /** Algorithm of the whole-file checksum; false for none. */
+  get checksum (): string | false {
+    return this.settings.checksum ?? this.#uploads.settings.wideChecksum ?? false
+  }
+
   get downloads (): Uploads['settings']['downloads'] {
     return this.#uploads.settings.downloads
   }

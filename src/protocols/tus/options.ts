@@ -36,7 +36,10 @@ export interface TusOptions {
    * @default sha1, md5, sha256, sha512, crc32
    */
   readonly checksumAlgorithms?: ReadonlyArray<BodyDigestAlgorithm | BodyHash> | undefined
-  /** Algorithm of a checksum of the whole file, kept with the record; false for none: tus itself has no use for one. @default false */
+  /**
+   * Algorithm of a checksum of the whole file, kept with the record; false for none: tus itself has no use for one.
+   * @default the plugin's `checksum` where that is given, else false
+   */
   readonly checksum?: string | false | undefined
   /** Time from creation until an unfinished upload expires; null for never. @default the plugin's `expirationDelta` */
   readonly expirationDelta?: Duration | null | undefined
@@ -64,7 +67,8 @@ export interface TusOptions {
 
 export interface TusSettings {
   readonly relativeLocation: boolean
-  readonly checksum: string | false
+  /** Undefined leaves it to the plugin. */
+  readonly checksum: string | false | undefined
   readonly terminateFinished: boolean
   readonly keepRecords: boolean
   readonly deletePartials: boolean
@@ -129,7 +133,7 @@ export function settingsOf (options: TusOptions): TusSettings {
     baseUrl: options.baseUrl === undefined ? undefined : new URL(options.baseUrl),
     relativeLocation: options.relativeLocation ?? true,
     checksumAlgorithms: new Map(checksumAlgorithms.map(one => [typeof one === 'object' ? one.name : one, one])),
-    checksum: options.checksum ?? false,
+    checksum: options.checksum,
     terminateFinished: options.terminateFinished ?? true,
     keepRecords: options.keepRecords ?? false,
     deletePartials: options.deletePartials ?? false,
