@@ -92,6 +92,12 @@ export interface ChunkedUploadOptions {
   readonly stallTimeout?: Duration | undefined
 
   /**
+   * Bytes of memory for all bodies in flight together, beside some 128 KiB for each. A body that finds none goes on in small steps.
+   * @default 64 MiB
+   */
+  readonly bodyMemory?: number | undefined
+
+  /**
    * Algorithm of the whole-file checksum, or false for none. drf: CHECKSUM. Given, it holds for every protocol that does not say otherwise;
    * only videos of `rawAppend` have none, as nothing ends them. Left out, `tus`, `resumableHttp` and `formAppend` keep none.
    * @default 'md5'
@@ -174,6 +180,7 @@ const RULES: Rules<ChunkedUploadOptions> = {
   sweepInterval: or(false, duration(1, LONGEST_DELAY, '; false for never')),
   lockTimeout: duration(0, LONGEST_DELAY, ''),
   stallTimeout: duration(0, LONGEST_DELAY, '; 0 for never'),
+  bodyMemory: whole(1),
   checksum: checksumOf(checksumAlgorithms),
   maxBytes: either('must be bytes, null or a function', or(null, whole(0)), func),
   maxOpenUploads: or(null, whole(0)),

@@ -41,6 +41,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     lockTimeout: milliseconds('lockTimeout', options.lockTimeout ?? '20s'),
     stallTimeout: milliseconds('stallTimeout', options.stallTimeout ?? '60s'),
     maxOpenUploads: options.maxOpenUploads ?? null,
+    bodyMemory: options.bodyMemory,
     slidingExpiry: options.expirationFrom === 'activity',
     location: options.location
   })

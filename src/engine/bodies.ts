@@ -2,6 +2,7 @@ import { BodyCut } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import type { Upload, UploadingUpload } from '../upload.js'
 import { Blocks } from './batches.js'
+import { BodyMemory } from './body-memory.js'
 import type { BodySource } from './body-source.js'
 import type { Caller } from './caller.js'
 import { largestFile } from './draft.js'
@@ -22,6 +23,8 @@ export interface BodySurroundings {
   readonly stallTimeout: number
   /** Default: 64 MiB or 5 s, whatever comes first. */
   readonly saveEvery?: SaveEvery | undefined
+  /** Bytes of memory for all bodies together. Default: 64 MiB. */
+  readonly bodyMemory?: number | undefined
   readonly stopping: AbortSignal
   readonly onProgress: (saved: Upload, request: WriteRequest) => void
 }
@@ -31,9 +34,11 @@ export class Bodies {
   readonly #around: BodySurroundings
   readonly #open = new Set<BodySource>()
   readonly #blocks = new Blocks()
+  readonly #memory: BodyMemory
 
   constructor (around: BodySurroundings) {
     this.#around = around
+    this.#memory = new BodyMemory(around.bodyMemory)
   }
 
   /**
@@ -56,6 +61,7 @@ export class Bodies {
         maxBytes,
         stallTimeout,
         blocks: this.#blocks,
+        memory: this.#memory,
         saveEvery: request.saveEvery ?? saveEvery ?? SAVE_EVERY,
         final,
         checksum: await checksums.runningAt(ready, place.start, request.parallel !== true, stopping),
@@ -67,6 +73,7 @@ export class Bodies {
         onProgress: saved => { onProgress(saved, request) }
       })
     } finally {
+      source?.close()
       if (source !== undefined) this.#open.delete(source)
     }
   }

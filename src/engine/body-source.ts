@@ -1,9 +1,13 @@
 import type { Readable } from 'node:stream'
 import { BodyStalled } from '../errors.js'
 import { BATCH_BYTES, Batches, Blocks } from './batches.js'
+import { BodyMemory } from './body-memory.js'
 
 /** A slow body is handed on after so many ms, so that it neither waits in memory nor gets lost in a crash. */
 const BATCH_DELAY = 20
+/** Bytes that a body holds without a lane of memory, while there are lanes, and while there are none. */
+const SMALL = 192 * 1024
+const SMALLEST = 64 * 1024
 /** A body that brought nothing for so many ms lets go as soon as another request asks politely. */
 const YIELD_IDLE = 1000
 
@@ -13,6 +17,17 @@ const YIELD_IDLE = 1000
  * `abandoned` the reader stopped reading.
  */
 export type BodyEnd = 'end' | 'cut' | 'overflow' | 'stalled' | 'taken' | 'shutdown' | 'lost' | 'abandoned'
+
+export interface BodySourceOptions {
+  /** Bytes; one more ends the body as `overflow`. */
+  readonly limit: number
+  /** ms without a byte that end the body as `stalled`; 0 for no such rule. */
+  readonly stallTimeout: number
+  /** Buffers that bodies share. */
+  readonly blocks?: Blocks
+  /** How much bodies may hold together. */
+  readonly memory?: BodyMemory
+}
 
 /**
  * A request body as batches for storage. It never throws: whatever goes wrong ends it, what came until then is handed on,
@@ -29,6 +44,10 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   readonly #body: Readable
   readonly #limit: number
   readonly #batches: Batches
+  readonly #memory: BodyMemory
+  #released = 0
+  #hasLane = false
+  #leaveLine: (() => void) | undefined
   #batchDue = false
   #deliver: (() => void) | undefined
   #begin: ((begun: boolean) => void) | undefined
@@ -39,15 +58,11 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   #batchTimerRuns = false
   #yieldTimer: NodeJS.Timeout | undefined
 
-  /**
-   * @param limit bytes; one more ends the body as `overflow`
-   * @param stallTimeout ms without a byte that end the body as `stalled`; 0 for no such rule
-   * @param blocks memory that bodies share
-   */
-  constructor (body: Readable, { limit, stallTimeout, blocks = new Blocks() }: { limit: number, stallTimeout: number, blocks?: Blocks }) {
+  constructor (body: Readable, { limit, stallTimeout, blocks = new Blocks(), memory = new BodyMemory() }: BodySourceOptions) {
     this.#body = body
     this.#batches = new Batches(blocks)
     this.#limit = limit
+    this.#memory = memory
     // Stays to the end of the stream: a late error of one that nobody reads any more must not end the process.
     body.on('error', this.#onCut)
     if (body.readableEnded) this.#end('end')
@@ -74,6 +89,17 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   /** Storage no longer needs the body's first `bytes` bytes: their memory may be used again. */
   release (bytes: number): void {
     this.#batches.release(bytes)
+    this.#released = Math.max(this.#released, Math.min(bytes, this.bytes))
+    if (this.#held > 0) return
+    this.#giveLane()
+    this.#resumeIfRoom()
+  }
+
+  /** Storage and checksum have done with the body, whatever became of it. */
+  close (): void {
+    this.#leaveLine?.()
+    this.#leaveLine = undefined
+    this.#giveLane()
   }
 
   /** Another request of the same upload asks politely: a body that idles lets go, one that flows goes on until it idles. */
@@ -113,13 +139,52 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     if (this.#batches.bytes === 0) return undefined
     const batch = this.#batches.take()
     this.#batchDue = false
-    if (this.#paused && this.ended === undefined) {
-      this.#paused = false
-      this.#lastByteAt = performance.now()
-      this.#stallTimer?.refresh()
-      this.#body.resume()
-    }
+    this.#resumeIfRoom()
     return batch
+  }
+
+  /** Bytes that are gathered, or that storage still needs. */
+  get #held (): number {
+    return this.bytes - this.#released
+  }
+
+  #resumeIfRoom (): void {
+    const waitsForMemory = this.#leaveLine !== undefined && this.#held > 0
+    if (!this.#paused || this.ended !== undefined || this.#full || waitsForMemory) return
+    this.#paused = false
+    this.#lastByteAt = performance.now()
+    this.#stallTimer?.refresh()
+    this.#body.resume()
+  }
+
+  #pause (): void {
+    this.#paused = true
+    this.#body.pause()
+  }
+
+  /** True when the body may hold what it holds now. @returns false: it gets in line for a lane */
+  #hasMemory (): boolean {
+    if (this.#hasLane || this.#held <= (this.#memory.isScarce ? SMALLEST : SMALL)) return true
+    this.#hasLane = this.#memory.take()
+    if (this.#hasLane) {
+      this.#leaveLine?.()
+      this.#leaveLine = undefined
+      return true
+    }
+    this.#leaveLine ??= this.#memory.wait(() => {
+      this.#leaveLine = undefined
+      this.#hasLane = true
+      // It may hold nothing by now, and bring nothing for long.
+      if (this.#held === 0) this.#giveLane()
+      else this.#resumeIfRoom()
+    })
+    return false
+  }
+
+  #giveLane (): void {
+    if (!this.#hasLane) return
+    this.#hasLane = false
+    this.#memory.give()
   }
 
   #wake (): void {
@@ -142,10 +207,12 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     if (taken.length < data.length) this.#end('overflow')
     else if (this.#full) {
       if (this.#deliver !== undefined) this.#wake()
-      else {
-        this.#paused = true
-        this.#body.pause()
-      }
+      else this.#pause()
+    } else if (!this.#hasMemory()) {
+      this.#pause()
+      // What is there goes to storage now: then there is room for more.
+      this.#batchDue = true
+      this.#wake()
     } else if (!this.#batchTimerRuns) {
       this.#batchTimerRuns = true
       this.#batchTimer = this.#batchTimer?.refresh() ?? setTimeout(this.#onBatchDue, BATCH_DELAY).unref()
@@ -194,6 +261,8 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     clearTimeout(this.#stallTimer)
     clearTimeout(this.#batchTimer)
     clearTimeout(this.#yieldTimer)
+    this.#leaveLine?.()
+    this.#leaveLine = undefined
     this.#body.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onCut)
     if (why !== 'end' && !this.#body.destroyed) this.#body.pause()
     if (why === 'lost' || why === 'abandoned') this.#batches.drop()

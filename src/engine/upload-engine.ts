@@ -46,6 +46,8 @@ export interface EngineOptions {
   readonly location?: ((upload: Upload) => string | undefined) | undefined
   /** Confirmed bytes, or ms, after which a long body saves its progress. Default: 64 MiB or 5 s, whatever comes first. */
   readonly saveEvery?: SaveEvery
+  /** Bytes of memory for all bodies in flight together. Default: 64 MiB. */
+  readonly bodyMemory?: number | undefined
 }
 
 /** What happened, after it happened. */
@@ -110,6 +112,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       checksums: this.#checksums,
       stallTimeout: options.stallTimeout,
       saveEvery: options.saveEvery,
+      bodyMemory: options.bodyMemory,
       stopping: this.#turns.stopping,
       onProgress: (saved, request) => {
         this.#tell(saved, () => { this.emit('progress', saved) })

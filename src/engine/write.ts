@@ -7,6 +7,7 @@ import type { Upload, UploadingUpload } from '../upload.js'
 import type { Blocks } from './batches.js'
 import type { BodyChecksum } from './body-checksum.js'
 import { type BodyDigest, BodyVerifier } from './body-digest.js'
+import type { BodyMemory } from './body-memory.js'
 import { BodySource } from './body-source.js'
 import type { Place } from './place.js'
 import { adapterError } from './records.js'
@@ -60,8 +61,10 @@ export interface WriteSurroundings extends Omit<SaveSurroundings, 'onRefused'> {
   readonly maxBytes: number | null
   /** ms */
   readonly stallTimeout: number
-  /** Memory for the batches. */
+  /** Buffers for the batches. */
   readonly blocks: Blocks
+  /** How much bodies may hold together. */
+  readonly memory: BodyMemory
   /** The upload's checksum, where it can go on from this body's start. */
   readonly checksum: BodyChecksum | undefined
   readonly onStart: (source: BodySource) => void
@@ -77,7 +80,8 @@ export async function writeBody (
   const { start, limit } = place
   const { hold, storage } = around
   const verifier = request.digests === undefined ? undefined : new BodyVerifier(request.digests)
-  const source = new BodySource(request.body, { limit, stallTimeout: around.stallTimeout, blocks: around.blocks })
+  const { stallTimeout, blocks, memory } = around
+  const source = new BodySource(request.body, { limit, stallTimeout, blocks, memory })
   const saves = new Saves(upload, start, request, { ...around, onRefused: () => { source.stop('lost') } })
   const released = { hashed: around.checksum === undefined ? Infinity : 0, stored: 0 }
   const release = (by: Partial<typeof released>): void => {
