@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import { request } from 'node:http'
+import { once, request } from '../support/deadline.js'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { BodyMemory } from '../../src/engine/body-memory.js'
