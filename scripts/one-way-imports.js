@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
  */
 const allowed = {
   upload: [],
+  'file-name': [],
   errors: ['upload'],
   'record-format': ['upload'],
   'option-rules': ['upload', 'errors'],
@@ -20,9 +21,9 @@ const allowed = {
   metadata: ['contract', 'record-format', 'option-rules', 'upload', 'errors'],
   locks: ['contract', 'option-rules', 'upload', 'errors'],
 
-  engine: ['contract', 'record-format', 'option-rules', 'upload', 'errors'],
-  http: ['option-rules', 'upload', 'errors', 'type engine'],
-  protocols: ['engine', 'http', 'option-rules', 'upload', 'errors'],
+  engine: ['contract', 'file-name', 'record-format', 'option-rules', 'upload', 'errors'],
+  http: ['file-name', 'option-rules', 'upload', 'errors', 'type engine'],
+  protocols: ['engine', 'http', 'file-name', 'option-rules', 'upload', 'errors'],
 
   'host-uploads': ['engine', 'option-rules', 'upload', 'errors'],
   options: ['protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],

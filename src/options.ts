@@ -21,6 +21,8 @@ export { type Duration, milliseconds } from './option-rules.js'
 export interface HookContext {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
+  /** In `onCreate`: the upload that is there already, when it is asked again; left out for a new one. */
+  readonly upload?: Upload
 }
 
 /** Options of `fastify.register(chunkedUpload, options)`. Fastify's own `prefix` puts all routes below a path. */
@@ -123,7 +125,11 @@ export interface ChunkedUploadOptions {
   /** Requests without a user are refused, with the protocol's own answer. @default false */
   readonly requireUser?: boolean | undefined
 
-  /** Before an upload is made: may throw to refuse, may return what to change in the draft, such as `{ filename: 'better.txt' }`. */
+  /**
+   * Before an upload is made: may throw to refuse, may return what to change in the draft, such as `{ filename: 'better.txt' }`. A type
+   * that it returns must be one of `allowedTypes`, too. It is asked again, with the upload in its context, when the client tells a name, a
+   * size or what else a draft has only after the upload was made: name, type, metadata and protocolState of what it returns count then.
+   */
   readonly onCreate?: ((draft: UploadDraft, context: HookContext) => MaybePromise<Partial<UploadDraft> | undefined | void>) | undefined
   /**
    * The file is whole: may throw to refuse, may word the reply. drf: on_completion, get_response_data. `upload.location` is where the file

@@ -4,7 +4,7 @@ import { InvalidOption, TypeNotAllowed } from './errors.js'
 import { isObject } from './option-rules.js'
 import type { ChunkedUploadOptions } from './options.js'
 import type { Uploads } from './protocols/contract.js'
-import type { UserId } from './upload.js'
+import type { Upload, UserId } from './upload.js'
 
 /**
  * Tells on whose behalf a request acts: its user, its limits, and the host's hooks bound to it.
@@ -58,12 +58,16 @@ function hooksOf (options: ChunkedUploadOptions, request: FastifyRequest, reply:
   const context = { request, reply }
   return {
     ...(onCreate !== undefined || allowedTypes !== undefined) && {
-      onCreate: async (draft: UploadDraft) => {
-        const { contentType, partial } = draft
-        if (partial !== true && !await isAllowed(allowedTypes, contentType, request)) throw new TypeNotAllowed(contentType ?? '')
-        const changes: unknown = await onCreate?.(draft, context) ?? {}
+      onCreate: async (draft: UploadDraft, upload?: Upload) => {
+        const checkType = async ({ contentType, partial }: UploadDraft): Promise<void> => {
+          if (partial !== true && !await isAllowed(allowedTypes, contentType, request)) throw new TypeNotAllowed(contentType ?? '')
+        }
+        await checkType(draft)
+        const changes: unknown = await onCreate?.(draft, { ...context, ...upload !== undefined && { upload } }) ?? {}
         if (typeof changes !== 'object') throw new InvalidOption('onCreate', 'must return an object with what to change, or nothing')
-        return { ...draft, ...changes }
+        const changed = { ...draft, ...changes }
+        if (changed.contentType !== draft.contentType) await checkType(changed)
+        return changed
       }
     },
     ...onComplete !== undefined && { onComplete: async upload => await onComplete(upload, context) ?? undefined },

@@ -26,6 +26,8 @@ export interface BodySurroundings {
   /** Bytes of memory for all bodies together. Default: 64 MiB. */
   readonly bodyMemory?: number | undefined
   readonly stopping: AbortSignal
+  /** A request tells the size of an upload that had none. Throws to refuse. */
+  readonly onSize: (caller: Caller, upload: UploadingUpload, size: number) => Promise<UploadingUpload>
   readonly onProgress: (saved: Upload, request: WriteRequest) => void
 }
 
@@ -51,9 +53,10 @@ export class Bodies {
     request.check?.(upload)
     const maxBytes = largestFile(storage, caller, upload.chunkSize)
     const place = placeOf(upload, request, { maxBytes, anyOffset: storage.capabilities.anyOffset })
+    const told = request.size !== undefined && upload.size === null ? await this.#around.onSize(caller, upload, request.size) : upload
     let source: BodySource | undefined
     try {
-      const ready = request.overwrite === true ? await this.#forgetChecksum(upload, place.start) : upload
+      const ready = request.overwrite === true ? await this.#forgetChecksum(told, place.start) : told
       return await writeBody(ready, request, place, {
         storage,
         records,
@@ -83,7 +86,7 @@ export class Bodies {
     // It may break before its bytes are wanted, when nobody listens yet.
     request.body.on('error', () => {})
     try {
-      return asUploading(await this.write(caller, upload, request, hold))
+      return asUploading(await this.write({ ...caller, hooks: {} }, upload, request, hold))
     } catch (error) {
       // Nobody sent this body: that it broke off is the storage's trouble.
       if (error instanceof BodyCut) await asked(() => Promise.reject(error.cause))

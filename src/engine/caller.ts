@@ -16,8 +16,12 @@ export interface Caller {
 }
 
 export interface CallerHooks {
-  /** Before an upload is created: may throw to refuse, may change what will be stored. */
-  readonly onCreate?: (draft: UploadDraft) => Promise<UploadDraft>
+  /**
+   * Before an upload is created, and again when its client tells only later what the draft did not say: may throw to refuse, may change
+   * what will be stored.
+   * @param upload the one that is there already
+   */
+  readonly onCreate?: (draft: UploadDraft, upload?: Upload) => Promise<UploadDraft>
   /**
    * The file is whole and not yet at its `target`, the record not yet complete: may throw to refuse, may word the reply. `location` is
    * where the file is meanwhile.

@@ -4,8 +4,8 @@ import { TooManyUploads, UploadGone } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { type JsonObject, type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import type { Caller, UploadDraft } from './caller.js'
-import { checkDraft, newUpload } from './draft.js'
-import { asked, mayKnow, type Records } from './records.js'
+import { checkDraft, draftOf, newUpload, withCleanName } from './draft.js'
+import { asked, asUploading, mayKnow, type Records } from './records.js'
 import type { Turns } from './turns.js'
 import { derivedUploadId } from './upload-id.js'
 
@@ -29,6 +29,9 @@ export interface Sameness {
 /** Times that an upload may be removed and made again while the records of the removed ones are kept. */
 const MOST_REMOVED = 100
 
+/** What a client may tell of an upload that is there. */
+export type Told = Partial<Pick<UploadDraft, 'filename' | 'protocolState' | 'size'>>
+
 /** Makes new, empty uploads. */
 export class Creation {
   readonly #storage: Storage
@@ -49,8 +52,9 @@ export class Creation {
    * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link ChecksumUnsupported} {@link TooManyUploads} and what `onCreate` throws
    */
   async create (
-    caller: Caller, wanted: UploadDraft, stateOf?: (draft: UploadDraft) => Promise<JsonObject>, id?: string
+    caller: Caller, told: UploadDraft, stateOf?: (draft: UploadDraft) => Promise<JsonObject>, id?: string
   ): Promise<Upload> {
+    const wanted = withCleanName(told)
     checkDraft(this.#storage, caller, wanted)
     const draft = await caller.hooks.onCreate?.(wanted) ?? wanted
     checkDraft(this.#storage, caller, draft)
@@ -80,6 +84,27 @@ export class Creation {
       if (upload !== undefined) return { upload, isNew: false }
       return { upload: await this.create(caller, wanted, undefined, id), isNew: true }
     })
+  }
+
+  /**
+   * Puts to the host what a client tells of an upload only now, and stores what the host makes of it. The size is only asked about: it is
+   * saved with the bytes.
+   * @throws {SizeLimitExceeded} {@link UploadComplete} {@link UploadGone} and what `onCreate` throws
+   */
+  async amend (caller: Caller, upload: UploadingUpload, told: Told): Promise<UploadingUpload> {
+    const wanted = withCleanName({ ...draftOf(upload), ...told })
+    checkDraft(this.#storage, caller, wanted)
+    const draft = await caller.hooks.onCreate?.(wanted, upload) ?? wanted
+    checkDraft(this.#storage, caller, draft)
+    const { filename, contentType, metadata, protocolState } = draft
+    const changes = {
+      ...filename !== upload.filename && { filename },
+      ...contentType !== upload.contentType && { contentType },
+      ...!isDeepStrictEqual(metadata, upload.metadata) && { metadata },
+      ...!isDeepStrictEqual(protocolState, upload.protocolState) && { protocolState }
+    }
+    if (Object.keys(changes).length === 0) return upload
+    return asUploading(await this.#records.update(upload.id, current => ({ ...asUploading(current), ...changes }), upload))
   }
 
   /** Runs `create` if the user may have one more unfinished upload; his creations wait for each other, so that the count is right. */

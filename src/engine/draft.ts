@@ -1,4 +1,5 @@
 import { ChecksumUnsupported, ChunkSizeRefused, SizeLimitExceeded } from '../errors.js'
+import { cleanFileName } from '../file-name.js'
 import type { Storage } from '../storage/contract.js'
 import { RECORD_FORMAT } from '../record-format.js'
 import type { UploadingUpload } from '../upload.js'
@@ -72,4 +73,30 @@ export function newUpload (caller: Caller, draft: UploadDraft, { slides, scope, 
     storageState: null,
     version: 1
   }
+}
+
+/** The upload as a draft of it would say. */
+export function draftOf (upload: UploadingUpload): UploadDraft {
+  const { filename, contentType, metadata, protocolState, size, chunkSize, checksum, expiresAt, serial, partial } = upload
+  return {
+    filename,
+    contentType,
+    metadata,
+    protocolState,
+    size,
+    chunkSize,
+    checksum,
+    expiresIn: expiresAt === null ? null : Math.max(0, expiresAt - Date.now()),
+    serial: serial !== null,
+    ...partial === true && { partial }
+  }
+}
+
+/** The draft with a name that is only a name. What the client said stays in the metadata, unless they have it already. */
+export function withCleanName (draft: UploadDraft): UploadDraft {
+  const { filename: told, metadata } = draft
+  const filename = cleanFileName(told)
+  if (filename === told) return draft
+  const isKept = 'filename' in metadata || Object.values(metadata).includes(told)
+  return { ...draft, filename, metadata: isKept ? metadata : { ...metadata, filename: told } }
 }

@@ -14,7 +14,7 @@ import type { Caller, UploadDraft } from './caller.js'
 import { ChecksumFollower } from './checksum-follower.js'
 import { type Completed, type CompleteRequest, Completion } from './completion.js'
 import { Concatenation } from './concatenation.js'
-import { Creation, type Sameness } from './creation.js'
+import { Creation, type Sameness, type Told } from './creation.js'
 import { checkSize } from './draft.js'
 import type { Hold } from './hold.js'
 import { chunkEnd } from './place.js'
@@ -114,6 +114,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       saveEvery: options.saveEvery,
       bodyMemory: options.bodyMemory,
       stopping: this.#turns.stopping,
+      onSize: async (caller, upload, size) => await this.#creation.amend(caller, upload, { size }),
       onProgress: (saved, request) => {
         this.#tell(saved, () => { this.emit('progress', saved) })
         this.#tell(saved, () => { request.onProgress?.(saved) })
@@ -281,7 +282,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       if (upload.size !== null && upload.size !== size) throw new SizeConflict(upload.size, size)
       if (upload.received.length > 0 && !resume) throw new OffsetMismatch(offsetOf(upload), 0)
       if (upload.size === size && covers(upload.received, [0, size])) return await this.#finish(caller, upload, {}, hold)
-      return await this.#finish(caller, await this.#concatenation.fill(caller, upload, parts, size, hold), {}, hold)
+      const told = upload.size === null ? await this.#creation.amend(caller, upload, { size }) : upload
+      return await this.#finish(caller, await this.#concatenation.fill(caller, told, parts, size, hold), {}, hold)
     }).catch(this.#goneIfRemoving(id))
   }
 
@@ -304,9 +306,19 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     }
   }
 
-  /** Changes what the protocol or the host keeps with an upload. */
+  /**
+   * Changes what a draft said of an unfinished upload, as its client tells it only now. `onCreate` is asked again.
+   * @throws {UploadNotFound} {@link UploadComplete} {@link UploadExpired} {@link UploadGone} and what `onCreate` throws
+   */
+  async amend (caller: Caller, id: string, told: Omit<Told, 'size'>): Promise<Upload> {
+    const upload = await this.records.get(caller, id)
+    assertUploading(upload)
+    return await this.#creation.amend(caller, upload, told)
+  }
+
+  /** Changes what the protocol keeps with an upload. */
   async update (
-    caller: Caller, id: string, change: (upload: Upload) => Partial<Pick<Upload, 'filename' | 'metadata' | 'protocolState' | 'expiresAt'>>
+    caller: Caller, id: string, change: (upload: Upload) => Partial<Pick<Upload, 'protocolState' | 'expiresAt'>>
   ): Promise<Upload> {
     const known = await this.records.get(caller, id)
     return await this.records.update(id, current => ({ ...current, ...change(current) }), known)

@@ -53,7 +53,7 @@ export interface WriteRequest {
   /** Called under the lock, before a byte is read; throws to refuse. */
   readonly check?: (upload: UploadingUpload) => void
   /** What else this body changes in the record, together with its bytes. Called after the last byte; not for a cut body. */
-  readonly change?: (upload: Upload) => Partial<Pick<Upload, 'filename' | 'contentType' | 'metadata' | 'protocolState'>>
+  readonly change?: (upload: Upload) => Partial<Pick<Upload, 'protocolState'>>
 }
 
 export interface WriteSurroundings extends Omit<SaveSurroundings, 'onRefused'> {

@@ -186,7 +186,8 @@ t.test("invariant 10: another user's, another mount's and a malformed id all ans
     ['write a range', (who, id) => engine.write(who, id, { start: 0, body: bodyOf(bytes), claim: 'stop', parallel: true, length: 10 })],
     ['complete', (who, id) => engine.complete(who, id)],
     ['concat', (who, id) => engine.concat(who, id, [])],
-    ['update', (who, id) => engine.update(who, id, () => ({ filename: 'mine' }))],
+    ['update', (who, id) => engine.update(who, id, () => ({ protocolState: { mine: true } }))],
+    ['amend', (who, id) => engine.amend(who, id, { filename: 'mine' })],
     ['remove', (who, id) => engine.remove(who, id)]
   ]
   for (const [name, door] of doors) {
@@ -463,10 +464,10 @@ t.test('records', async t => {
     const body = new OpenBody()
     const writing = engine.write(caller, id, { start: 0, body })
     await until(() => body.readableFlowing === true)
-    await engine.update(caller, id, () => ({ metadata: { tag: 1 } }))
+    await engine.update(caller, id, () => ({ protocolState: { tag: 1 } }))
     body.send(bytes).end()
     await writing
-    t.match(await engine.get(caller, id), { metadata: { tag: 1 }, received: [[0, 10]] })
+    t.match(await engine.get(caller, id), { protocolState: { tag: 1 }, received: [[0, 10]] })
   })
 
   await t.test('invariant 13: failures of adapters are told by what they mean', async t => {

@@ -13,7 +13,7 @@ import type { Storage } from '../../src/storage/contract.js'
 import { StorageLost } from '../../src/storage/contract.js'
 import { diskStorage } from '../../src/storage/disk.js'
 import { memoryStorage } from '../../src/storage/memory.js'
-import { type Upload, offsetOf } from '../../src/upload.js'
+import { type JsonObject, type Upload, offsetOf } from '../../src/upload.js'
 import {
   OpenBody, bodyOf, callerOf, changedMetadata, changedStorage, codeOf, draftOf, engineOn, gate, hangingBody, keepAlive, randomBytes, stored,
   until
@@ -258,7 +258,7 @@ t.test('what a cut body brought is kept, unless it is all or nothing', async t =
     const engine = engineOn()
     const { id } = await uploadOf(engine)
     const body = hangingBody(Buffer.from('abc'))
-    const change = (): { filename: string } => ({ filename: 'x' })
+    const change = (): { protocolState: JsonObject } => ({ protocolState: { x: 1 } })
     const writing = codeOf(engine.write(caller, id, { start: 0, body, atomic, length: 10, change }))
     await until(() => body.readableDidRead)
     await new Promise(setImmediate)
@@ -266,10 +266,10 @@ t.test('what a cut body brought is kept, unless it is all or nothing', async t =
     t.equal(await writing, 'BODY_CUT')
     const upload = await engine.get(caller, id)
     t.equal(offsetOf(upload), kept)
-    t.equal(upload.filename, 'file.bin', 'a cut body changes nothing else')
+    t.strictSame(upload.protocolState, {}, 'a cut body changes nothing else')
     await engine.write(caller, id, { start: kept, body: bodyOf(Buffer.from('abcdef').subarray(kept)), change })
     t.equal((await stored(engine, await engine.get(caller, id))).toString(), 'abcdef')
-    t.equal((await engine.get(caller, id)).filename, 'x')
+    t.strictSame((await engine.get(caller, id)).protocolState, { x: 1 })
   }
 })
 

@@ -41,14 +41,14 @@ function newTaskAnswer (upload: Upload): JsonObject {
 }
 
 async function createUpload (
-  { uploads: { engine }, settings }: Mount, caller: Caller, { wanted, password, chunkSize }: NewTask, { log }: FastifyRequest
+  { uploads: { engine }, settings }: Mount, caller: Caller, { wanted, fileName, password, chunkSize }: NewTask, { log }: FastifyRequest
 ): Promise<Upload> {
   // Of a file that is too large its size is what is wrong, not the number of its chunks.
   checkSize(engine.storage, caller, wanted.fileSize)
   const algorithm = algorithmOf(wanted.hash)
   const { encryption } = settings
   const upload = await engine.create(caller, {
-    filename: wanted.fileName,
+    filename: fileName,
     contentType: wanted.contentType,
     metadata: {},
     protocolState: newTaskState(wanted, null),

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { LengthMismatch, SizeLimitExceeded } from '../../errors.js'
+import { cleanFileName } from '../../file-name.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { sendFile } from './complete.js'
@@ -62,7 +63,7 @@ async function storeWhole (
   const contentType = upload.contentType ?? ''
   const wanted = { ...wantedOf(file), contentType, encrypted, fileSize: offsetOf(upload), user: caller.user }
   const pool = await checkPolicy({ ...settings, encryption: undefined }, wanted, request)
-  await engine.update(caller, id, () => ({ protocolState: newTaskState(wanted, null) }))
+  await engine.amend(caller, id, { protocolState: { ...upload.protocolState, ...newTaskState(wanted, null) } })
   return await sendFile(mount, await engine.complete(caller, id, { asReceived: true }), pool, request, reply)
 }
 
@@ -70,7 +71,7 @@ function wantedOf ({ fields, filename, contentType }: FormFile) {
   const read = new FieldReader(fields)
   const wanted = {
     hash: '',
-    fileName: filename,
+    fileName: cleanFileName(filename),
     contentType: read.optional('content_type', text) || contentType,
     poolId: read.optional('pool_id', uuid),
     bundleId: read.optional('bundle_id', uuid),

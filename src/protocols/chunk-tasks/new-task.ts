@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { ChunkSizeRefused } from '../../errors.js'
+import { cleanFileName } from '../../file-name.js'
 import { formKind, mediaType, readForm } from '../../http/form.js'
 import { hasBody } from '../../http/stream-scope.js'
 import { FieldReader, count, size, text, time, uuid } from './fields.js'
@@ -13,6 +14,8 @@ import { unsupported } from './wording.js'
 /** What `create` was asked for. */
 export interface NewTask {
   readonly wanted: Omit<WantedTask, 'user'>
+  /** As the client wrote it. */
+  readonly fileName: string
   readonly password: string | null
   /** Bytes. */
   readonly chunkSize: number | null
@@ -24,9 +27,10 @@ export async function readNewTask (request: FastifyRequest): Promise<NewTask> {
     throw new Refused(unsupported(`Unsupported media type "${mediaType(request)}" in request.`))
   }
   const fields = new FieldReader(await readForm(request))
+  const fileName = fields.required('file_name', text, '')
   const wanted = {
     hash: fields.required('hash', text, ''),
-    fileName: fields.required('file_name', text, ''),
+    fileName: cleanFileName(fileName),
     fileSize: fields.required('file_size', size, 0),
     contentType: fields.required('content_type', text, ''),
     poolId: fields.optional('pool_id', uuid),
@@ -36,7 +40,7 @@ export async function readNewTask (request: FastifyRequest): Promise<NewTask> {
   const password = fields.optional('encrypt_password', text) || null
   const chunkSize = fields.optional('chunk_size', count)
   fields.check()
-  return { wanted: { ...wanted, encrypted: password !== null }, password, chunkSize }
+  return { wanted: { ...wanted, encrypted: password !== null }, fileName, password, chunkSize }
 }
 
 /**

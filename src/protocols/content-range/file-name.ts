@@ -1,4 +1,4 @@
-import { cleanFileName } from '../../http/file-name.js'
+import { cleanFileName } from '../../file-name.js'
 import type { Chunk } from './chunk.js'
 import { Refused } from './wording.js'
 

@@ -42,9 +42,9 @@ export async function storeFirst<T> (
     if (offsetOf(upload) === 0) throw emptyFile()
     await chunk.finish()
     const name = lateName(chunk, nameKnown, settings.requireFilename)
-    // The host may have given it another name.
-    if (name === undefined || upload.filename !== filename) return await then(upload)
-    return await then(await engine.update(caller, id, () => ({ filename: name })))
+    // The host may have given it another name, which stays.
+    const isLate = name !== undefined && name !== filename && upload.filename === filename
+    return await then(isLate ? await engine.amend(caller, id, { filename: name }) : upload)
   } catch (error) {
     if (!(error instanceof TakenOver)) await takeBack(engine, caller, id, !chunk.atomic, log)
     throw error

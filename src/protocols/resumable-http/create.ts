@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadDraft } from '../../engine/caller.js'
 import type { Written } from '../../engine/upload-engine.js'
-import { cleanFileName } from '../../http/file-name.js'
+import { cleanFileName } from '../../file-name.js'
 import { dispositionFilename } from '../../http/content-disposition.js'
 import type { JsonObject, Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'

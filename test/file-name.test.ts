@@ -1,9 +1,10 @@
 import t from 'tap'
-import { cleanFileName } from '../../src/http/file-name.js'
+import { cleanFileName } from '../src/file-name.js'
 
 const cases: ReadonlyArray<readonly [text: string, name: string]> = [
   ['film.mp4', 'film.mp4'], ['../../etc/passwd', 'passwd'], ['C:\\temp\\a.txt', 'a.txt'], ['/a/b', 'b'], ['a/', ''], ['..', ''], ['.', ''],
   ['', ''], ['  a b  ', 'a b'], ['a\0b\r\n\u0007c', 'abc'], ['\u0000', ''], ['.hidden', '.hidden'], ['...', '...'],
+  ['evil.php.', 'evil.php'], ['a. . ', 'a'], ['a\u2028b\u2029c', 'abc'], ['x\u202egnp.exe', 'xgnp.exe'],
   ['grüße 日本語 🎬', 'grüße 日本語 🎬'], ['half \ud83c', 'half \ufffd'], ['a\u007fb\u0085c', 'abc']
 ]
 
