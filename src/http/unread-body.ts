@@ -5,17 +5,26 @@ import type { FastifyInstance, FastifyReply, onRequestHookHandler, onSendHookHan
 import { ShuttingDown } from '../errors.js'
 import { awaitsContinue } from './expect-continue.js'
 
-/** Bytes and ms for which the rest of a body is read and thrown away, so that the client gets to see the reply. */
-const REST_BYTES = 16 * 1024 * 1024
-const REST_TIME = 10_000
+interface RestLimits {
+  readonly bytes: number
+  readonly ms: number
+}
+
+/** For how much and how long the rest of a body is read and thrown away, so that the connection can take the next request. */
+const REST: RestLimits = { bytes: 16 * 1024 * 1024, ms: 10_000 }
+/**
+ * The same once the server has closed its side: many clients look at the reply only after they have sent all, and a reset would take it
+ * from them.
+ */
+const LINGER: RestLimits = { bytes: 128 * 1024 * 1024, ms: 5000 }
 /** ms that replies have to leave the server once it stops, before bodies that still come are cut. */
 const LAST_REPLIES = 1000
 
 /**
  * The bodies of all requests in flight, and what becomes of those that nobody reads to their end. A body that was read in part keeps
  * its HTTP/1 socket paused, so that the next request on it would hang, or its HTTP/2 stream open for ever; and closing a socket with
- * bytes unread resets it, which can cost the client the reply. So the rest is read and dropped, within limits; past them the connection
- * is closed, on HTTP/2 the stream.
+ * bytes unread resets it, which can cost the client the reply. So the rest is read and dropped, within limits. Past them the server closes
+ * its side of the connection and reads on for a while, before it cuts; on HTTP/2 it ends the stream.
  */
 export class OpenBodies {
   readonly #stopping: () => boolean
@@ -82,9 +91,18 @@ export class OpenBodies {
       return done()
     }
     // A reply after which Node closes the socket has to wait for the bytes that would turn the closing into a reset.
-    if (http1 && closesConnection(reply) && !this.#stopping()) dropRest(raw, () => { done() })
-    else {
-      dropRest(raw, ended => { if (!ended) cut(raw) })
+    if (http1 && closesConnection(reply) && !this.#stopping()) {
+      dropRest(raw, REST, ended => {
+        // What Node calls when the reply is out.
+        if (!ended) raw.socket.destroySoon = () => { linger(raw) }
+        done()
+      })
+    } else {
+      dropRest(raw, REST, ended => {
+        if (ended) return
+        if (http1) linger(raw)
+        else cut(raw)
+      })
       done()
     }
   }
@@ -107,8 +125,8 @@ function closesConnection (reply: FastifyReply): boolean {
 }
 
 /** Reads the rest of a body and throws it away. `done` hears whether that was all, or the limits were reached. */
-function dropRest (raw: IncomingMessage, done: (ended: boolean) => void): void {
-  let left = REST_BYTES
+function dropRest (raw: IncomingMessage, { bytes, ms }: RestLimits, done: (ended: boolean) => void): void {
+  let left = bytes
   const finish = (ended: boolean): void => {
     clearTimeout(timer)
     raw.off('data', count).off('end', onEnd).off('close', onEnd)
@@ -119,11 +137,17 @@ function dropRest (raw: IncomingMessage, done: (ended: boolean) => void): void {
     left -= data.length
     if (left < 0) finish(false)
   }
-  const timer = setTimeout(finish, REST_TIME, false).unref()
+  const timer = setTimeout(finish, ms, false).unref()
   // Whatever it was piped into, a decoder of the host too, must not hold it up any more.
   raw.unpipe()
   raw.on('error', () => {}).on('data', count).once('end', onEnd).once('close', onEnd)
   raw.resume()
+}
+
+/** Closes this side of an HTTP/1 connection, and reads on until the client has seen it, within limits. */
+function linger (raw: IncomingMessage): void {
+  raw.socket.end()
+  dropRest(raw, LINGER, () => { raw.socket.destroy() })
 }
 
 /** On HTTP/2 only the stream ends; behind a whole reply it says that this is all there is to know (RFC 9113, 8.1). */

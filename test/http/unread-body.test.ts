@@ -65,11 +65,11 @@ t.test('invariant 8: a client that goes on sending sees the reply, and is cut wh
     const { listen, app } = await plainHost(t)
     const { port } = await listen()
     const http = await RawHttp.connect(port)
-    http.request('PUT', `/u/refuse?read=${read}`, { 'content-type': octets, 'content-length': 100 * MIB })
-    const sent = await http.flood(100 * MIB)
+    http.request('PUT', `/u/refuse?read=${read}`, { 'content-type': octets, 'content-length': 1000 * MIB })
+    const sent = await http.flood(1000 * MIB)
     t.equal((await http.reply()).status, 418)
     await http.closed
-    t.ok(sent < 100 * MIB, `${sent} bytes were sent after an error that read ${read}`)
+    t.ok(sent < 1000 * MIB, `${sent} bytes were sent after an error that read ${read}`)
     t.equal((await app.inject('/u')).statusCode, 200)
   }
 })
@@ -77,15 +77,18 @@ t.test('invariant 8: a client that goes on sending sees the reply, and is cut wh
 t.test('invariant 8: a client that closes after the reply gets it, though it sends all of its body first', async t => {
   const { listen } = await plainHost(t)
   const { port } = await listen()
-  for (const read of ['nothing', 'some']) {
-    for (const head of [{ connection: 'close' }, { connection: 'keep-alive' }]) {
-      const http = await RawHttp.connect(port)
-      http.socket.pause()
-      http.request('PUT', `/u/refuse?read=${read}`, { 'content-type': octets, 'content-length': 8 * MIB, ...head })
-      t.equal(await http.flood(8 * MIB), 8 * MIB)
-      http.socket.resume()
-      t.equal((await http.reply()).status, 418, `${head.connection}, ${read}`)
-      http.socket.destroy()
+  for (const size of [8 * MIB, 50 * MIB]) {
+    for (const read of ['nothing', 'some']) {
+      for (const head of [{ connection: 'close' }, { connection: 'keep-alive' }]) {
+        const http = await RawHttp.connect(port)
+        http.socket.pause()
+        http.request('PUT', `/u/refuse?read=${read}`, { 'content-type': octets, 'content-length': size, ...head })
+        t.equal(await http.flood(size), size)
+        http.socket.resume()
+        t.equal((await http.reply()).status, 418, `${size} bytes, ${head.connection}, ${read}`)
+        if (size > 16 * MIB) await http.closed
+        http.socket.destroy()
+      }
     }
   }
 })
