@@ -147,7 +147,8 @@ export interface ChunkedUploadOptions {
   readonly onExpire?: ((upload: Upload) => MaybePromise<void>) | undefined
   /**
    * Where the finished file goes once `onComplete` has agreed, relative to the storage's root (disk: to `directory`). Client text must be
-   * cleaned first: a location that leaves the root is refused. undefined leaves it to the storage. Not asked for the parts that tus puts
+   * cleaned first: a location that leaves the root, or belongs to the package or to another upload, is
+   * refused. undefined leaves it to the storage. Not asked for the parts that tus puts
    * together, which have no name.
    */
   readonly location?: ((upload: Upload) => string | undefined) | undefined

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync, RegisterOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Caller } from './engine/caller.js'
@@ -34,6 +34,8 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
   if (isTaken(fastify, name)) throw new NameTaken(name)
 
   const adapters = makeAdapters(options)
+  const { storage, metadata, locks } = adapters
+  storage.reserve?.([metadata, locks].flatMap(({ directory }) => directory === undefined ? [] : [resolve(directory)]))
   const expirationDelta = options.expirationDelta === null ? null : milliseconds('expirationDelta', options.expirationDelta ?? '1d')
   const engine = new UploadEngine({
     ...adapters,

@@ -59,7 +59,7 @@ export class Agreement {
   }
 
   async #ask (upload: UploadingUpload, size: number, { onComplete, describe, target }: Question): Promise<Answer> {
-    if (target !== undefined) this.#storage.checkTarget?.({ ...upload, target })
+    if (target !== undefined) await asked(async () => { await this.#storage.checkTarget?.({ ...upload, target }) })
     // A target without an agreement is of a version that put files there first.
     const location = await asked(() => this.#storage.finish({ ...upload, size }))
     try {

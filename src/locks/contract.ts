@@ -3,6 +3,8 @@
  * shared holders. Waiters are served in the order in which they came.
  */
 export interface Locks {
+  /** Local folder of the locks, where there is one: no upload may come there. */
+  readonly directory?: string
   /**
    * Resolves once the lock is held. The claim reaches every current holder at once through its `onClaim`; nobody polls.
    * @throws {UploadBusy} when the lock was not had within `timeout` ms, or `signal` aborted

@@ -32,6 +32,8 @@ export function fileLocks (options: FileLocksOptions): Locks {
   checkByRules('fileLocks', options, RULES)
   let member: Member | undefined
   return {
+    directory: options.directory,
+
     async acquire (key, request) {
       if (request.signal?.aborted === true) throw new UploadBusy()
       if (member === undefined || member.ended) member = new Member(options.directory)

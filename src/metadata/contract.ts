@@ -5,6 +5,8 @@ import type { Upload, UserId } from '../upload.js'
  * service throws; the engine words it as "storage trouble" (503).
  */
 export interface Metadata {
+  /** Local folder of the records, where there is one: no upload may come there. */
+  readonly directory?: string
   /**
    * Stores a new record (`version` 1). With `serial: true` the adapter gives it the next small integer, counted up
    * over all records of the store, never reused.

@@ -64,6 +64,8 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
   ]
 
   return {
+    directory,
+
     async create (upload, { serial = false } = {}) {
       if (!records.isId(upload.id)) throw new TypeError('an upload id has 1 to 100 letters, digits, - and _')
       const record = serial ? { ...upload, serial: await serials.next(upload.id) } : upload

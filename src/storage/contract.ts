@@ -36,7 +36,9 @@ export interface Storage {
    */
   finish (upload: Upload & { readonly size: number }): Promise<string>
   /** Throws `errors.LocationInvalid` where `upload.target` can never be the place of a file: asked before the host is. */
-  checkTarget?(upload: Upload): void
+  checkTarget?(upload: Upload): void | Promise<void>
+  /** Told once of the absolute folders of records and locks, below which no file may come. */
+  reserve?(folders: readonly string[]): void
   /** The host has refused a file that was finished without a target: an adapter may put it back where unfinished ones are. */
   reopen?(upload: Upload): Promise<void>
   /** The bytes of `range`, of an unfinished upload too. The stream errors when the bytes are gone. */

@@ -10,6 +10,7 @@ import { Folders, codeOf, locationFile, relativeFile, relativePath, removeFile }
 import { FileRange } from './disk-read.js'
 import { LentBuffers, filesAsBatches } from './disk-concat.js'
 import { writeBatches } from './disk-write.js'
+import { assertForeign, assertOutside } from './own-files.js'
 import { compileStrftime } from './strftime.js'
 import { unlimited } from './unlimited.js'
 
@@ -57,11 +58,24 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
   const folders = new Folders(path.resolve(directory), durable)
   const folderOf = typeof pattern === 'function' ? pattern : datedFolder(pattern)
 
+  const endings = [incompleteExt, completeExt]
+  const reserved = [path.join(folders.root, '.chunked_uploads')]
+
+  /** The place that the host wants. @throws {LocationInvalid} */
+  const targetFile = async (target: string, { id }: Upload): Promise<string> => {
+    const file = locationFile(target)
+    assertForeign(file, { id, endings })
+    await assertOutside(folders.root, file, reserved)
+    return file
+  }
+
   const planOf = (upload: Upload): JsonObject => {
     if (!/^[\w-]+$/.test(upload.id)) {
       throw new Error(`Upload id ${JSON.stringify(upload.id)} has other characters than letters, digits, - and _`)
     }
-    const place = path.posix.join(relativePath(folderOf(upload), 'path'), upload.id)
+    const folder = relativePath(folderOf(upload), 'path')
+    assertForeign(folder, { id: '', endings })
+    const place = path.posix.join(folder, upload.id)
     return { part: place + incompleteExt, done: place + completeExt }
   }
 
@@ -110,6 +124,7 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
       // None from somebody who wraps a storage and does not pass it on.
       const storageState = upload.storageState ?? planOf(upload)
       const { part } = placeOf({ ...upload, storageState })
+      if (typeof pattern === 'function') await assertOutside(folders.root, part, reserved)
       await folders.entering(part, async file => { await close(await open(file, 'wx', mode)) })
       return storageState
     },
@@ -120,14 +135,18 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
 
     async finish (upload) {
       const { part, done, note, file } = placeOf(upload)
-      const target = upload.target === undefined ? done : locationFile(upload.target)
+      const target = upload.target === undefined ? done : await targetFile(upload.target, upload)
       return await finishFile(folders, {
         id: upload.id, size: upload.size, sources: [part, done], target, ownName: target === done, identity: file, note
       }, durable)
     },
 
-    checkTarget ({ target }) {
-      if (target !== undefined) locationFile(target)
+    async checkTarget (upload) {
+      if (upload.target !== undefined) await targetFile(upload.target, upload)
+    },
+
+    reserve (more) {
+      reserved.push(...more)
     },
 
     async reopen (upload) {

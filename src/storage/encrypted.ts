@@ -110,8 +110,12 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
       return await inner.finish({ ...storedUpload(upload, sealed), size: storedOffset(grid, grid.size) })
     },
 
-    checkTarget (upload) {
-      inner.checkTarget?.(upload)
+    async checkTarget (upload) {
+      await inner.checkTarget?.(upload)
+    },
+
+    reserve (folders) {
+      inner.reserve?.(folders)
     },
 
     async reopen (upload) {

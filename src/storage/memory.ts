@@ -3,6 +3,7 @@ import type { Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage } from './contract.js'
 import { locationFile } from './disk-paths.js'
+import { assertForeign } from './own-files.js'
 import { unlimited } from './unlimited.js'
 
 /** Bytes of one chunk of a read stream. */
@@ -45,7 +46,7 @@ export function memoryStorage (): Storage {
 
     async finish (upload) {
       // The same rule as on disk, so that a test against memory finds what a disk would refuse.
-      const wanted = upload.target === undefined ? upload.id : locationFile(upload.target)
+      const wanted = upload.target === undefined ? upload.id : targetOf(upload.target, upload)
       const file = fileOf(upload)
       if (file.length < upload.size) throw new StorageLost(`The file has ${file.length} of ${upload.size} bytes`)
       file.length = upload.size
@@ -59,8 +60,8 @@ export function memoryStorage (): Storage {
       return place
     },
 
-    checkTarget ({ target }) {
-      if (target !== undefined) locationFile(target)
+    checkTarget (upload) {
+      if (upload.target !== undefined) targetOf(upload.target, upload)
     },
 
     read (upload, [start, end]) {
@@ -84,6 +85,12 @@ export function memoryStorage (): Storage {
       }
     }
   }
+}
+
+function targetOf (target: string, { id }: Upload): string {
+  const file = locationFile(target)
+  assertForeign(file, { id, endings: ['.part', '.done'] })
+  return file
 }
 
 class MemoryFile {
