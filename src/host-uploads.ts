@@ -31,6 +31,13 @@ export interface HostUploads {
   /** Removes bytes and record, finished or not. A request in flight is cut. @throws {UploadNotFound} {@link UploadBusy} */
   remove (id: string, options?: RemoveOptions): Promise<void>
   /**
+   * Removes the record of a finished upload and leaves its file at its `location`, for a host that takes the file over: no sweep, client or
+   * later upload touches it any more.
+   * @returns the upload as it was
+   * @throws {UploadNotFound} {@link UploadGone}, {@link UploadIncomplete} when it is not finished
+   */
+  forget (id: string): Promise<Completed['upload']>
+  /**
    * Completes an upload on the client's behalf; `onComplete` is not asked.
    * @throws {UploadIncomplete} {@link ChecksumMismatch} {@link UploadComplete}
    */
@@ -76,6 +83,10 @@ export class EngineUploads implements HostUploads {
 
   async remove (id: string, options: RemoveOptions = {}): Promise<void> {
     await this.#engine.remove(this.#caller, id, options)
+  }
+
+  async forget (id: string): Promise<Completed['upload']> {
+    return await this.#engine.forget(this.#caller, id)
   }
 
   async complete (id: string, request: CompleteRequest = {}): Promise<Completed['upload']> {

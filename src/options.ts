@@ -180,7 +180,7 @@ const RULES: Rules<ChunkedUploadOptions> = {
   incompleteExt: ending,
   durability: oneOf('process', 'disk'),
   storage,
-  metadata: adapter('create', 'get', 'getBySerial', 'update', 'delete', 'list', 'findByChecksum'),
+  metadata: adapter('create', 'get', 'getBySerial', 'update', 'delete', 'list', 'usage', 'findByChecksum'),
   locks: adapter('acquire'),
   expirationDelta: lifetime(1),
   expirationFrom: oneOf('creation', 'activity'),

@@ -45,7 +45,10 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     maxOpenUploads: options.maxOpenUploads ?? null,
     bodyMemory: options.bodyMemory,
     slidingExpiry: options.expirationFrom === 'activity',
-    location: options.location
+    location: options.location,
+    onUnreadable: (error, id) => {
+      fastify.log.error({ err: error, upload: id }, 'the record of this upload cannot be read: lists and sweeps leave it out')
+    }
   })
   const host = new EngineUploads(engine, HOST, (error, upload) => {
     fastify.log.error({ err: error, upload: upload.id }, 'an expired upload could not be removed')

@@ -108,6 +108,15 @@ export type RemovalReason = 'expired' | 'removed' | 'invalid' | 'lost'
 /** One upload, as metadata adapters store it and hooks see it. Plain JSON. */
 export type Upload = UploadingUpload | CompleteUpload | RemovedUpload
 
+/** What an upload is at a given time: `overdue` is unfinished and past its time; removed ones are told apart by the reason. */
+export type UploadPhase = 'open' | 'overdue' | 'complete' | RemovalReason
+
+export function phaseOf (upload: Upload, now: number): UploadPhase {
+  if (upload.status === 'complete') return 'complete'
+  if (upload.status === 'removed') return upload.reason
+  return isExpired(upload, now) ? 'overdue' : 'open'
+}
+
 /** Contiguous bytes from 0 that storage has confirmed. */
 export function offsetOf (upload: Pick<Upload, 'received'>): number {
   const first = upload.received[0]

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { TooManyUploads, UploadGone } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
-import { type JsonObject, type Upload, type UploadingUpload, isExpired } from '../upload.js'
+import type { ListQuery } from '../metadata/contract.js'
+import type { JsonObject, Upload, UploadingUpload } from '../upload.js'
 import type { Caller, UploadDraft } from './caller.js'
 import { checkDraft, draftOf, newUpload, withCleanName } from './draft.js'
 import { asked, asUploading, mayKnow, type Records } from './records.js'
@@ -113,12 +114,8 @@ export class Creation {
     if (max === null || caller.internal === true) return await create()
     const user = createHash('sha256').update(JSON.stringify([this.#rules.scope ?? null, caller.user])).digest('hex')
     return await this.#turns.queue(`creates.${user}`, async () => {
-      const now = Date.now()
-      let open = 0
-      if (max === 0) throw new TooManyUploads(max)
-      for await (const upload of this.#records.every({ status: 'uploading', internal: false, user: caller.user })) {
-        if (!isExpired(upload, now) && ++open >= max) throw new TooManyUploads(max)
-      }
+      const open: ListQuery = { status: 'uploading', phases: ['open'], internal: false, user: caller.user, limit: max }
+      if (max === 0 || (await this.#records.page(open)).uploads.length >= max) throw new TooManyUploads(max)
       return await create()
     })
   }

@@ -15,6 +15,7 @@ export function currentMetadata (metadata: Metadata): Metadata {
       const page = await metadata.list(query)
       return { ...page, uploads: page.uploads.map(currentRecord) }
     },
+    usage: async query => await metadata.usage(query),
     findByChecksum: async query => current(await metadata.findByChecksum(query))
   }
 }

@@ -17,6 +17,9 @@ export interface DeletedExpired {
   readonly records: number
 }
 
+/** Uploads that are removed at once: storage and store of records are asked over a network, or by a few threads. */
+const AT_ONCE = 16
+
 /**
  * Removes what is over: unfinished uploads past their time, parts of files too if they are complete, and kept records of removed ones.
  * Works under each upload's lock, passes over uploads in use, and never touches a finished file.
@@ -39,19 +42,30 @@ export async function deleteExpired (engine: UploadEngine, options: DeleteExpire
     }
   }
 
-  for await (const seen of engine.everyUpload({ expiredBefore: now })) {
+  await atOnce(engine.everyUpload({ expiredBefore: now }), async seen => {
     await sweep(seen, upload => isExpired(upload, now), async upload => {
       await engine.discard(upload, 'expired', keepRecord)
       files++
       if (!keepRecord) records++
     })
-  }
+  })
   if (keepRecord) return { files, records }
-  for await (const seen of engine.everyUpload({ status: 'removed' })) {
+  await atOnce(engine.everyUpload({ status: 'removed' }), async seen => {
     await sweep(seen, upload => upload.status === 'removed' && (upload.expiresAt ?? upload.removedAt) <= now, async upload => {
       await engine.records.delete(upload.id)
       records++
     })
-  }
+  })
   return { files, records }
+}
+
+/** Runs `work`, which must not reject, for each upload, a few at a time. */
+async function atOnce (uploads: AsyncIterable<Upload>, work: (upload: Upload) => Promise<void>): Promise<void> {
+  const running = new Set<Promise<void>>()
+  for await (const upload of uploads) {
+    const one = work(upload).finally(() => { running.delete(one) })
+    running.add(one)
+    if (running.size >= AT_ONCE) await Promise.race(running)
+  }
+  await Promise.all(running)
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StorageFull, StorageTrouble, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound } from '../errors.js'
-import type { ChecksumQuery, ListQuery, Metadata } from '../metadata/contract.js'
+import type { ChecksumQuery, ListQuery, Metadata, UploadPage, UploadUsage, UsageQuery } from '../metadata/contract.js'
 import { type CompleteUpload, type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import type { Caller } from './caller.js'
 
@@ -12,7 +12,7 @@ const FIRST_PAGE = 100
 const LARGEST_PAGE = 1600
 
 /** What a list is about. */
-export type RecordQuery = Omit<ListQuery, 'scope' | 'cursor' | 'limit'>
+export type RecordQuery = Omit<ListQuery, 'scope' | 'cursor' | 'offset' | 'limit' | 'onUnreadable'>
 
 /** Ids come from URLs: anything else is unknown without asking the store. */
 const ID = /^[A-Za-z0-9_-]{1,64}$/
@@ -25,11 +25,16 @@ export function isUploadId (id: string): boolean {
 export class Records {
   readonly #metadata: Metadata
   readonly #scope: string | undefined
+  readonly #onUnreadable: (error: unknown, id: string) => void
 
-  /** @param scope the registration whose records these are; left out for all of the store */
-  constructor (metadata: Metadata, scope?: string) {
+  /**
+   * @param scope the registration whose records these are; left out for all of the store
+   * @param onUnreadable told of each record that a list leaves out because it cannot be read
+   */
+  constructor (metadata: Metadata, scope?: string, onUnreadable: (error: unknown, id: string) => void = () => {}) {
     this.#metadata = metadata
     this.#scope = scope
+    this.#onUnreadable = onUnreadable
   }
 
   /**
@@ -59,6 +64,16 @@ export class Records {
     return await asked(() => this.#metadata.findByChecksum({ ...query, ...this.#own }))
   }
 
+  /** One page of this registration's records of a query. */
+  async page (query: Omit<ListQuery, 'scope' | 'onUnreadable'>): Promise<UploadPage> {
+    return await asked(() => this.#metadata.list({ ...query, ...this.#own, onUnreadable: this.#onUnreadable }))
+  }
+
+  /** How many of this registration's uploads match, and what they take up. */
+  async usage (query: Omit<UsageQuery, 'scope'>): Promise<UploadUsage> {
+    return await asked(() => this.#metadata.usage({ ...query, ...this.#own }))
+  }
+
   /**
    * All records of a query that are this registration's, of every user, a page at a time. Pages grow, as each may cost the store a look at
    * all that there is.
@@ -67,7 +82,7 @@ export class Records {
     let cursor: string | undefined
     let limit = FIRST_PAGE
     do {
-      const page = await asked(() => this.#metadata.list({ ...query, ...this.#own, limit, ...cursor !== undefined && { cursor } }))
+      const page: UploadPage = await this.page({ ...query, limit, ...cursor !== undefined && { cursor } })
       yield * page.uploads
       cursor = page.cursor
       limit = Math.min(2 * limit, LARGEST_PAGE)

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
-import { OffsetMismatch, SizeConflict, TakenOver, UploadGone } from '../errors.js'
+import { OffsetMismatch, SizeConflict, TakenOver, UploadGone, UploadIncomplete } from '../errors.js'
 import type { Locks } from '../locks/contract.js'
-import type { ListQuery, Metadata } from '../metadata/contract.js'
+import type { ListQuery, Metadata, UploadUsage } from '../metadata/contract.js'
 import type { Storage } from '../storage/contract.js'
 import {
   type ByteRange, type CompleteUpload, type JsonObject, type RemovalReason, type Upload, type UploadingUpload, offsetOf
@@ -25,6 +25,7 @@ import { Turns } from './turns.js'
 import { UploadChecksums } from './upload-checksums.js'
 import type { WriteRequest } from './write.js'
 
+export type { ListOrder, UploadUsage } from '../metadata/contract.js'
 export type { Completed, CompleteRequest } from './completion.js'
 export { assertThere, assertUploading } from './records.js'
 
@@ -34,6 +35,8 @@ export interface EngineOptions {
   readonly locks: Locks
   /** The registration: uploads of others are unknown to this engine. Left out, it sees all of the store. */
   readonly scope?: string | undefined
+  /** Told of each record that a list or a sweep leaves out because it cannot be read. */
+  readonly onUnreadable?: (error: unknown, id: string) => void
   /** ms that a request waits for an upload in use. */
   readonly lockTimeout: number
   /** ms without a byte after which a body counts as dead; 0 for never. */
@@ -101,7 +104,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     this.options = options
     this.storage = storage
     this.metadata = metadata
-    this.records = new Records(metadata, options.scope)
+    this.records = new Records(metadata, options.scope, options.onUnreadable)
     this.#turns = new Turns(options.locks, this.records, options.lockTimeout)
     this.#checksums = new UploadChecksums(storage)
     this.#follower = new ChecksumFollower(this.records, this.#turns, this.#checksums)
@@ -190,16 +193,23 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return this.#checksums.offsetOf(upload)
   }
 
-  /** Uploads the caller may list, by time of creation: with `restricted` only his own, and none for an anonymous one. */
-  async * list (caller: Caller, query: Pick<ListQuery, 'status' | 'user'> = {}): AsyncGenerator<Upload, void, undefined> {
-    if (caller.restricted && caller.user === null) return
-    const filter = {
-      ...query,
-      internal: caller.internal === true,
-      ...caller.protocol !== null && { protocol: caller.protocol },
-      ...caller.restricted && { user: caller.user }
-    }
-    yield * this.records.every(filter)
+  /**
+   * Uploads the caller may list, by time of creation or in the order of the query: with `restricted` only its own, and none for an
+   * anonymous one. Read a page at a time, so that their number does not matter.
+   */
+  async * list (caller: Caller, query: OwnQuery = {}): AsyncGenerator<Upload, void, undefined> {
+    if (!isNobody(caller)) yield * this.records.every({ ...query, ...ownFilter(caller) })
+  }
+
+  /** As {@link list}, at most `limit` of them after `offset`. */
+  async listPage (caller: Caller, query: OwnQuery & Required<Pick<ListQuery, 'offset' | 'limit'>>): Promise<readonly Upload[]> {
+    if (isNobody(caller)) return []
+    return (await this.records.page({ ...query, ...ownFilter(caller) })).uploads
+  }
+
+  /** How many uploads the caller may list, by phase, and what they take up. Costs no look at each. */
+  async usage (caller: Caller, now = Date.now()): Promise<UploadUsage> {
+    return isNobody(caller) ? NO_UPLOADS : await this.records.usage({ ...ownFilter(caller), now })
   }
 
   /** A complete upload with this checksum, if the caller may know of one. */
@@ -344,6 +354,20 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     }
   }
 
+  /**
+   * Removes the record of a finished upload and leaves its file where it is: it is the caller's from now on. No event, no hook.
+   * @returns the upload as it was
+   * @throws {UploadNotFound} {@link UploadGone} {@link UploadBusy}, {@link UploadIncomplete} when it is not finished
+   */
+  async forget (caller: Caller, id: string): Promise<CompleteUpload> {
+    return await this.#turns.take(caller, id, { claim: 'yield' }, async upload => {
+      if (upload.status === 'uploading') throw new UploadIncomplete(offsetOf(upload), upload.size ?? 0)
+      if (upload.status === 'removed') throw new UploadGone()
+      await this.records.delete(upload.id)
+      return upload
+    })
+  }
+
   /** Removes under a lock that the caller holds. Bytes first: a crash between leaves a record that can be swept again. */
   async discard (upload: Upload, reason: RemovalReason, keepRecord: boolean): Promise<void> {
     await asked(() => this.storage.remove(upload))
@@ -421,6 +445,24 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       process.emitWarning(error instanceof Error ? error : String(error))
     }
   }
+}
+
+/** What a list may be narrowed by. */
+export type OwnQuery = Pick<ListQuery, 'status' | 'user' | 'phases' | 'now' | 'order'>
+
+const NO_UPLOADS: UploadUsage = {
+  counts: { open: 0, overdue: 0, complete: 0, expired: 0, removed: 0, invalid: 0, lost: 0 },
+  bytes: 0,
+  reserved: 0
+}
+
+/** Anonymous users are not one user: none may list what another one has. */
+function isNobody ({ restricted, user }: Caller): boolean {
+  return restricted && user === null
+}
+
+function ownFilter ({ protocol, internal, restricted, user }: Caller): Pick<ListQuery, 'protocol' | 'internal' | 'user'> {
+  return { internal: internal === true, ...protocol !== null && { protocol }, ...restricted && { user } }
 }
 
 async function begun (bytes: Readable): Promise<Readable> {

@@ -1,4 +1,4 @@
-import type { Upload, UserId } from '../upload.js'
+import type { Upload, UploadPhase, UserId } from '../upload.js'
 
 /**
  * Where records live. Adapters store plain JSON and know no rule of uploads. Every method may throw what its
@@ -24,8 +24,13 @@ export interface Metadata {
   update (upload: Upload): Promise<boolean>
   /** Compare-and-delete: removes the record if its version is `version`. True when it was removed. */
   delete (id: string, version: number): Promise<boolean>
-  /** Records that match every given filter, in the order of their ids (of the character codes), at most `limit`, after `cursor`. */
+  /**
+   * Records that match every given filter, in the order of their ids (of the character codes) or the one asked for: at most `limit`, after
+   * `cursor`. A page should cost what it holds, not what is stored. A record that cannot be read is left out, and `onUnreadable` is told.
+   */
   list (query: ListQuery): Promise<UploadPage>
+  /** How many uploads match, and what they take up. Should not read each record. */
+  usage (query: UsageQuery): Promise<UploadUsage>
   /** A complete upload of this checksum that is not internal; which one, if there are several, is free. */
   findByChecksum (query: ChecksumQuery): Promise<Upload | undefined>
   /** Called when the plugin closes. Only for what the adapter itself opened. */
@@ -41,6 +46,9 @@ export interface ListQuery {
   /** null: anonymous uploads only. Left out: everybody's. */
   readonly user?: UserId | null
   readonly status?: Upload['status']
+  /** Uploads in one of these phases, at the time `now` (ms since 1970; the current time when left out). */
+  readonly phases?: readonly UploadPhase[]
+  readonly now?: number
   /**
    * Uploads whose `expiresAt` is at or before this time (ms), if they are unfinished, or complete with `partial`; never any other one
    * that is complete.
@@ -48,8 +56,36 @@ export interface ListQuery {
   readonly expiredBefore?: number
   /** The `cursor` of the page before. */
   readonly cursor?: string
+  /** Records to pass over before the first one of the page. */
+  readonly offset?: number
   /** 100 when left out. */
   readonly limit?: number
+  /** By id when left out. Equal ones follow each other by id, and `descending` turns both round. */
+  readonly order?: ListOrder
+  /** Told of each record that is left out because it cannot be read. */
+  readonly onUnreadable?: (error: unknown, id: string) => void
+}
+
+export interface ListOrder {
+  /**
+   * `activity`: when an upload was completed or removed, or when an unfinished one was last changed. `size`: as declared, 0 while unknown.
+   * `filename`: by the first 32 bytes of its UTF-8.
+   */
+  readonly by: 'activity' | 'created' | 'filename' | 'size'
+  readonly descending: boolean
+}
+
+/** As in a {@link ListQuery}; unfinished uploads are told apart at the time `now`, ms since 1970. */
+export interface UsageQuery extends Pick<ListQuery, 'scope' | 'protocol' | 'internal' | 'user'> {
+  readonly now: number
+}
+
+export interface UploadUsage {
+  readonly counts: Readonly<Record<UploadPhase, number>>
+  /** Bytes that are stored: those received of unfinished uploads, and the sizes of complete ones. */
+  readonly bytes: number
+  /** Bytes once every unfinished upload has all that it has declared. */
+  readonly reserved: number
 }
 
 export interface UploadPage {
@@ -67,4 +103,6 @@ export interface ChecksumQuery {
   readonly protocol?: string
   /** null: anonymous uploads only. Left out: everybody's. */
   readonly user?: UserId | null
+  /** Asked of each that is found, until one is right. */
+  readonly accept?: (upload: Upload) => boolean
 }

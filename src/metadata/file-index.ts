@@ -74,8 +74,24 @@ export class KeyedIndex {
   }
 
   of (...key: ReadonlyArray<string | number | null>): IdIndex {
-    const name = createHash('sha256').update(JSON.stringify(key)).digest('hex')
-    return new IdIndex(join(this.#directory, name.slice(0, 2), name.slice(2, 34)), this.#durable, false)
+    return this.named(KeyedIndex.nameOf(...key))
+  }
+
+  named (name: string): IdIndex {
+    return new IdIndex(join(this.#directory, name.slice(0, 2), name.slice(2)), this.#durable, false)
+  }
+
+  static nameOf (...key: ReadonlyArray<string | number | null>): string {
+    return createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 34)
+  }
+
+  /** The names of all keys that have ids. */
+  async names (): Promise<string[]> {
+    const names: string[] = []
+    for (const folder of await namesIn(this.#directory)) {
+      for (const rest of await namesIn(join(this.#directory, folder))) names.push(folder + rest)
+    }
+    return names
   }
 }
 

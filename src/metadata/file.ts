@@ -1,10 +1,14 @@
 import { join } from 'node:path'
 import { type Rules, checkByRules, oneOf, or, required, text, whole } from '../option-rules.js'
 import { mayExpire, type Upload, type UploadChecksum } from '../upload.js'
-import type { ListQuery, Metadata } from './contract.js'
+import type { ListOrder, ListQuery, Metadata, UploadPage } from './contract.js'
+import { type Facts, factsOf, orderKey, UsageSum } from './facts.js'
 import { IdIndex, KeyedIndex, SerialIndex } from './file-index.js'
+import { OwnerIndex } from './file-owners.js'
+import { isUnreadable, READ_CONCURRENCY, readEach } from './file-reading.js'
 import { RecordFiles } from './file-records.js'
-import { matchesChecksum, matchesList, PAGE_SIZE } from './filter.js'
+import { matchesChecksum, matchesList, PAGE_SIZE, pageOf } from './filter.js'
+import { PageMemory } from './page-memory.js'
 
 export interface FileMetadataOptions {
   /** Folder of the records, on a local file system. Made when the first record is. */
@@ -28,13 +32,18 @@ const RULES: Rules<FileMetadataOptions> = {
   maxOpenFiles: or(Infinity, whole(0))
 }
 
-/** Records that are read at once while listing. */
-const LIST_CONCURRENCY = 32
+/** A record as its list orders it. */
+interface Ordered {
+  readonly id: string
+  readonly key: string
+}
 
 /**
  * Records as JSON files in a folder: no service, no lock, and safe when several processes of one machine use the folder at once.
  * A lookup by id, by serial or by checksum opens only what it asks for; a list of unfinished, expired or removed uploads, or those of a
- * user, reads only these; any other list reads every record, with memory for the ids and one page. Not for network file systems. Ids are
+ * user, reads only these; one with an order, and sums, only unfinished ones and the page; any other list reads every record, with memory
+ * for the ids and one page. The first such question about a store of version 0.1 reads every record, once. Not for network file systems.
+ * Ids are
  * used once: one that was deleted does not come again. Files that are removed by hand while a server runs may be seen for a while.
  * @throws {InvalidOption}
  */
@@ -46,8 +55,11 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
   const unfinished = new IdIndex(join(directory, 'unfinished'), durable)
   const removed = new IdIndex(join(directory, 'removed'), durable)
   const checksums = new KeyedIndex(join(directory, 'checksums'), durable)
-  const users = new KeyedIndex(join(directory, 'users'), durable)
+  const owners = new OwnerIndex(directory, durable, records)
   const serials = new SerialIndex(join(directory, 'serials'), durable)
+  const restsById = new PageMemory<string>()
+  const restsInOrder = new PageMemory<Ordered>()
+  let begun: Promise<void> | undefined
 
   // Indexes are written before the record and thinned out behind it: a crash leaves a name too many, which is seen when it is met.
   const addToIndexes = async (upload: Upload): Promise<void> => {
@@ -57,11 +69,70 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
   }
   const withChecksum = ({ algorithm, value }: UploadChecksum): IdIndex => checksums.of(algorithm, value)
   /** The indexes that have every record of a query; none for one about all records. */
-  const indexesFor = ({ status, expiredBefore, user }: ListQuery): IdIndex[] => [
+  const indexesFor = ({ status, expiredBefore }: ListQuery): IdIndex[] => [
     ...status === 'uploading' || expiredBefore !== undefined ? [unfinished] : [],
-    ...status === 'removed' ? [removed] : [],
-    ...user !== undefined && user !== null ? [users.of(user)] : []
+    ...status === 'removed' ? [removed] : []
   ]
+  const idsOf = async (query: ListQuery, indexes: readonly IdIndex[]): Promise<string[]> => {
+    const named = await Promise.all(indexes.map(index => index.ids()))
+    const owned = query.user === undefined ? [] : [await owners.ids(query.user, query)]
+    const ids = [...named, ...owned].length === 0 ? await records.ids() : inAll([...named, ...owned])
+    const { cursor = '' } = query
+    return ids.filter(id => id > cursor).sort()
+  }
+  const listById = async (query: ListQuery): Promise<UploadPage> => {
+    const { limit = PAGE_SIZE, offset = 0 } = query
+    const indexes = indexesFor(query)
+    const ids = restsById.take(query) ?? await idsOf(query, indexes)
+    const uploads: Upload[] = []
+    let passed = 0
+    for (let start = 0; start < ids.length; start += READ_CONCURRENCY) {
+      const some = ids.slice(start, start + READ_CONCURRENCY)
+      for (const { id, upload } of await readEach(records, some, query)) {
+        if (upload === undefined) await Promise.all(indexes.map(index => index.removeOrphan(id)))
+        else if (indexes.includes(unfinished) && !mayExpire(upload)) await unfinished.remove(id)
+        if (upload === undefined || !matchesList(upload, query) || passed++ < offset) continue
+        // One more than asked for was found: there is a next page.
+        if (uploads.length === limit) {
+          const cursor = uploads.at(-1)?.id ?? query.cursor ?? ''
+          restsById.keep(query, cursor, ids.slice(start).filter(rest => rest > cursor))
+          return { uploads, cursor }
+        }
+        uploads.push(upload)
+      }
+    }
+    return { uploads }
+  }
+  const orderedOf = async (query: ListQuery, by: ListOrder['by']): Promise<Ordered[]> => {
+    const found: Ordered[] = []
+    const add = (facts: Facts): void => { found.push({ id: facts.id, key: orderKey(facts, by) }) }
+    if (query.expiredBefore === undefined) {
+      for await (const { facts } of owners.find(query)) add(facts)
+    } else {
+      const { cursor: _cursor, ...all } = query
+      const { uploads } = await listById({ ...all, offset: 0, limit: Infinity })
+      uploads.map(factsOf).forEach(add)
+    }
+    return found
+  }
+  const listInOrder = async (query: ListQuery, { by, descending }: ListOrder): Promise<UploadPage> => {
+    const { cursor, offset = 0, limit = PAGE_SIZE } = query
+    let known = restsInOrder.take(query)
+    if (known === undefined) {
+      known = await orderedOf(query, by)
+    }
+    const { page, next, rest } = pageOf(known, { cursor, offset, limit, descending })
+    const uploads: Upload[] = []
+    for (let start = 0; start < page.length; start += READ_CONCURRENCY) {
+      const ids = page.slice(start, start + READ_CONCURRENCY).map(({ id }) => id)
+      for (const { upload } of await readEach(records, ids, query)) {
+        if (upload !== undefined && matchesList(upload, query)) uploads.push(upload)
+      }
+    }
+    if (next === undefined) return { uploads }
+    restsInOrder.keep(query, next, rest)
+    return { uploads, cursor: next }
+  }
 
   return {
     directory,
@@ -69,9 +140,9 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
     async create (upload, { serial = false } = {}) {
       if (!records.isId(upload.id)) throw new TypeError('an upload id has 1 to 100 letters, digits, - and _')
       const record = serial ? { ...upload, serial: await serials.next(upload.id) } : upload
+      await (begun ??= owners.begin())
       await addToIndexes(record)
-      if (record.user !== null) await users.of(record.user).add(record.id)
-      await records.create(record)
+      await owners.create(record, async () => { await records.create(record) })
       return record
     },
 
@@ -88,12 +159,18 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
     async update (upload) {
       if (upload.status === 'uploading') {
         const { won, before } = await records.update(upload)
-        if (won && before !== 'uploading') await unfinished.add(upload.id)
+        if (won && before !== 'uploading') await Promise.all([unfinished.add(upload.id), owners.reopen(upload)])
         return won
       }
-      if (!records.isId(upload.id)) return false
+      const known = await records.get(upload.id)
+      if (known === undefined || known.version !== upload.version - 1) return false
       await addToIndexes(upload)
-      const { won, before } = await records.update(upload)
+      let before = known.status
+      const won = await owners.update(known, upload, async () => {
+        const outcome = await records.update(upload)
+        before = outcome.before
+        return outcome.won
+      })
       if (won && !mayExpire(upload) && (before === 'uploading' || upload.partial === true)) await unfinished.remove(upload.id)
       if (won && before === 'complete' && upload.status === 'removed' && upload.checksum !== null) {
         await withChecksum(upload.checksum).remove(upload.id)
@@ -102,47 +179,40 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
     },
 
     async delete (id, version) {
-      const record = await records.delete(id, version)
-      if (record === undefined) return false
+      const record = await records.get(id)
+      if (record === undefined || record.version !== version) return false
+      if (!await owners.delete(record, async () => await records.delete(id, version) !== undefined)) return false
       await unfinished.remove(id)
       await removed.remove(id)
-      if (record.user !== null) await users.of(record.user).remove(id)
       if (record.checksum !== null) await withChecksum(record.checksum).remove(id)
       if (record.serial !== null) await serials.remove(record.serial)
       return true
     },
 
     async list (query) {
-      const { cursor = '', limit = PAGE_SIZE } = query
       // Each sweep asks for these: an occasion to go over all names, which removes what crashes have left.
-      if (query.status === 'removed' && query.cursor === undefined) await records.ids()
-      const indexes = indexesFor(query)
-      const named = indexes.length === 0 ? await records.ids() : inAll(await Promise.all(indexes.map(index => index.ids())))
-      const ids = named.filter(id => id > cursor).sort()
-      const uploads: Upload[] = []
-      for (let start = 0; start < ids.length; start += LIST_CONCURRENCY) {
-        const some = ids.slice(start, start + LIST_CONCURRENCY)
-        const found = await Promise.all(some.map(async id => {
-          const record = await records.peek(id)
-          if (record === undefined) await Promise.all(indexes.map(index => index.removeOrphan(id)))
-          else if (indexes.includes(unfinished) && !mayExpire(record)) await unfinished.remove(id)
-          return record
-        }))
-        for (const record of found) {
-          if (record === undefined || !matchesList(record, query)) continue
-          // One more than asked for was found: there is a next page.
-          if (uploads.length === limit) return { uploads, cursor: uploads.at(-1)?.id ?? cursor }
-          uploads.push(record)
-        }
+      if (query.status === 'removed' && query.cursor === undefined && query.order === undefined) await records.ids()
+      return query.order === undefined ? await listById(query) : await listInOrder(query, query.order)
+    },
+
+    async usage (query) {
+      const sum = new UsageSum(query)
+      for await (const { facts, upload } of owners.find(query)) {
+        if (upload === undefined) sum.addFinished(facts)
+        else sum.add(upload)
       }
-      return { uploads }
+      return sum.usage
     },
 
     async findByChecksum (query) {
       const { algorithm, value } = query
       const same = checksums.of(algorithm, value)
       for (const id of await same.ids()) {
-        const record = await records.get(id)
+        const record = await records.get(id).catch((error: unknown) => {
+          if (!isUnreadable(error)) throw error
+          return null
+        })
+        if (record === null) continue
         if (record !== undefined && matchesChecksum(record, query)) return record
         // An unfinished one may be about to be completed. One that another user owns has this checksum all the same.
         if (record === undefined) await same.removeOrphan(id)

@@ -1,6 +1,7 @@
 import type { Upload } from '../upload.js'
 import type { Metadata } from './contract.js'
-import { matchesChecksum, matchesList, PAGE_SIZE } from './filter.js'
+import { factsOf, orderKey, UsageSum } from './facts.js'
+import { matchesChecksum, matchesList, PAGE_SIZE, pageOf } from './filter.js'
 
 /** Records in this process's memory, for tests and for uploads that need not survive a restart. What goes in and out is copied. */
 export function memoryMetadata (): Metadata {
@@ -44,16 +45,18 @@ export function memoryMetadata (): Metadata {
     },
 
     async list (query) {
-      const { cursor = '', limit = PAGE_SIZE } = query
-      const found: Upload[] = []
-      for (const id of [...records.keys()].sort()) {
-        const record = records.get(id)
-        if (id <= cursor || record === undefined || !matchesList(record, query)) continue
-        // One more than asked for was found: there is a next page.
-        if (found.length === limit) return { uploads: structuredClone(found), cursor: found.at(-1)?.id ?? cursor }
-        found.push(record)
-      }
-      return { uploads: structuredClone(found) }
+      const { cursor, offset = 0, limit = PAGE_SIZE, order } = query
+      const keyOf = (record: Upload): string => order === undefined ? record.id : orderKey(factsOf(record), order.by)
+      const matching = [...records.values()].filter(record => matchesList(record, query)).map(record => ({ record, key: keyOf(record) }))
+      const { page, next } = pageOf(matching, { cursor, offset, limit, descending: order?.descending === true })
+      const uploads = page.map(({ record }) => structuredClone(record))
+      return next === undefined ? { uploads } : { uploads, cursor: next }
+    },
+
+    async usage (query) {
+      const sum = new UsageSum(query)
+      for (const record of records.values()) if (matchesList(record, query)) sum.add(record)
+      return sum.usage
     },
 
     async findByChecksum (query) {

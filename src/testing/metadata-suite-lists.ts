@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import type { ListQuery } from '../metadata/contract.js'
-import type { Upload } from '../upload.js'
+import type { ListOrder, ListQuery } from '../metadata/contract.js'
+import type { CompleteUpload, Upload, UploadingUpload, UploadPhase } from '../upload.js'
 import { complete, idsOf, type MetadataCase, pick, removed, times } from './metadata-case.js'
 import { newUpload } from './new-upload.js'
 
@@ -84,6 +84,81 @@ export const LIST_CASES: readonly MetadataCase[] = [
       assert.deepEqual(await idsOf(b, query), expected, JSON.stringify(query))
     }
   }],
+  ['a list comes in the order asked for, page by page, and may begin at any place', async (a, b) => {
+    const records: Upload[] = []
+    for (const [number, filename] of ['b', 'a', 'ab', 'ö', 'B', 'b'].entries()) {
+      const upload = newUpload({
+        filename, user: number % 3, createdAt: 100 - number, updatedAt: 500 + 7 * number % 4, size: [3, null, 3, 12, 100, 1][number] ?? 0
+      })
+      const done: CompleteUpload = { ...complete({ ...upload, id: `${upload.id}c` }), completedAt: 400 + 5 * number % 7 }
+      records.push(upload, done, { ...removed({ ...upload, id: `${upload.id}r` }), removedAt: 450 + number } as Upload)
+    }
+    await Promise.all(records.map((upload, number) => pick(a, b, number).create(upload)))
+    for (const by of ['activity', 'created', 'filename', 'size'] as const) {
+      for (const descending of [true, false]) {
+        for (const filter of [{}, { user: 1 }, { status: 'complete' }, { user: 2, status: 'uploading' }] as const) {
+          const expected = records.filter(upload => expectedIn(upload, filter)).sort((one, other) => compare(one, other, by))
+            .map(({ id }) => id)
+          if (descending) expected.reverse()
+          const query = { ...filter, order: { by, descending } }
+          for (const limit of [1, 4, 100]) {
+            assert.deepEqual(await idsOf(b, { ...query, limit }), expected, JSON.stringify({ ...query, limit }))
+          }
+          const { uploads } = await a.list({ ...query, offset: 2, limit: 3 })
+          assert.deepEqual(uploads.map(({ id }) => id), expected.slice(2, 5))
+        }
+      }
+    }
+  }],
+  ['phases tell unfinished uploads by their time, and removed ones by the reason', async (a, b) => {
+    const { records, ids } = phaseRecords()
+    await Promise.all(records.map((upload, number) => pick(a, b, number).create(upload)))
+    for (const order of [undefined, { by: 'created', descending: false }] as const) {
+      const listed = async (...phases: UploadPhase[]): Promise<string[]> => {
+        return (await idsOf(b, { phases, now: 1000, ...order !== undefined && { order } })).sort()
+      }
+      for (const phase of PHASES) assert.deepEqual(await listed(phase), [ids[phase]], phase)
+      assert.deepEqual(await listed('open', 'lost'), [ids.open, ids.lost].sort())
+      assert.deepEqual(await listed(), [])
+    }
+  }],
+  ['usage counts uploads by phase, and their bytes', async (a, b) => {
+    const now = 1000
+    const none = { counts: { open: 0, overdue: 0, complete: 0, expired: 0, removed: 0, invalid: 0, lost: 0 }, bytes: 0, reserved: 0 }
+    assert.deepEqual(await a.usage({ now }), none)
+    for (const user of [null, 'ann']) {
+      await Promise.all(phaseRecords({ user }).records.map((upload, number) => pick(a, b, number).create(upload)))
+    }
+    const others = [{ scope: 'there' }, { scope: 'here', user: 'bob' }, { protocol: 'other' }, { internal: true }] as const
+    for (const place of others) await a.create(complete(newUpload({ size: 1000, ...place })))
+    const one = { counts: { open: 1, overdue: 1, complete: 1, expired: 1, removed: 1, invalid: 1, lost: 1 }, bytes: 25, reserved: 40 }
+    const filter = { scope: 'here', protocol: 'test', internal: false, now }
+    for (const user of [null, 'ann']) assert.deepEqual(await b.usage({ ...filter, user }), one)
+    assert.equal((await b.usage({ ...filter })).bytes, 1050)
+    assert.equal((await b.usage({ now })).bytes, 4050)
+    assert.equal((await b.usage({ now, user: null })).counts.complete, 4)
+  }],
+  ['usage and ordered lists follow a record through its life', async (a, b) => {
+    const upload = await a.create(newUpload({ user: 'ann', size: 5, received: [[0, 2]] }))
+    const seen = async () => {
+      const { counts, bytes } = await b.usage({ user: 'ann', now: 0 })
+      const listed = await idsOf(b, { user: 'ann', order: { by: 'activity', descending: true } })
+      return [...Object.entries(counts).filter(([, count]) => count > 0).flat(), bytes, listed.length]
+    }
+    assert.deepEqual(await seen(), ['open', 1, 2, 1])
+    await b.update({ ...upload, version: 2, received: [[0, 4]] })
+    assert.deepEqual(await seen(), ['open', 1, 4, 1])
+    await a.update({ ...complete(upload), version: 3 })
+    assert.deepEqual(await seen(), ['complete', 1, 5, 1])
+    await b.update({ ...complete(upload), filename: 'renamed', version: 4 })
+    assert.deepEqual(await seen(), ['complete', 1, 5, 1])
+    assert.equal(await a.update({ ...complete(upload), filename: 'too late', completedAt: 7, version: 4 }), false)
+    assert.deepEqual(await seen(), ['complete', 1, 5, 1])
+    await a.update({ ...removed(upload), version: 5 })
+    assert.deepEqual(await seen(), ['expired', 1, 0, 1])
+    await b.delete(upload.id, 5)
+    assert.deepEqual(await seen(), [0, 0])
+  }],
   ['a list follows the status of a record', async (a, b) => {
     const upload = await a.create(newUpload({ expiresAt: 1000 }))
     const seen = async () => {
@@ -122,6 +197,46 @@ export const LIST_CASES: readonly MetadataCase[] = [
     assert.deepEqual(await expired(), [])
   }]
 ]
+
+const PHASES = ['open', 'overdue', 'complete', 'expired', 'removed', 'invalid', 'lost'] as const
+
+/** One record of each phase at the time 1000. */
+function phaseRecords (overrides: Partial<UploadingUpload> = {}): { records: Upload[], ids: Record<UploadPhase, string> } {
+  const make = (phase: UploadPhase): Upload => {
+    const upload = newUpload({ size: 20, received: [[0, 3], [4, 6]], expiresAt: phase === 'overdue' ? 1000 : 1001, ...overrides })
+    if (phase === 'open') return upload
+    if (phase === 'overdue') return { ...upload, size: null, received: [] }
+    if (phase === 'complete') return { ...complete(upload), received: [[0, 20]] }
+    return { ...upload, status: 'removed', removedAt: 1, reason: phase, received: [] }
+  }
+  const records = PHASES.map(make)
+  const idOf = (phase: UploadPhase): string => records[PHASES.indexOf(phase)]?.id ?? ''
+  return {
+    records,
+    ids: {
+      open: idOf('open'),
+      overdue: idOf('overdue'),
+      complete: idOf('complete'),
+      expired: idOf('expired'),
+      removed: idOf('removed'),
+      invalid: idOf('invalid'),
+      lost: idOf('lost')
+    }
+  }
+}
+
+function compare (one: Upload, other: Upload, by: ListOrder['by']): number {
+  const [first, second] = [valueOf(one, by), valueOf(other, by)]
+  const order = first < second ? -1 : Number(first > second)
+  return order !== 0 ? order : one.id < other.id ? -1 : 1
+}
+
+function valueOf (upload: Upload, by: ListOrder['by']): string | number {
+  if (by === 'created') return upload.createdAt
+  if (by === 'size') return upload.size ?? 0
+  if (by === 'filename') return upload.filename
+  return upload.status === 'complete' ? upload.completedAt : upload.status === 'removed' ? upload.removedAt : upload.updatedAt
+}
 
 function expectedIn (upload: Upload, query: ListQuery): boolean {
   if (query.scope !== undefined && upload.scope !== undefined && upload.scope !== query.scope) return false

@@ -94,6 +94,14 @@ export const LOOKUP_CASES: readonly MetadataCase[] = [
     const none = await b.create(complete(newUpload({ checksum })))
     assert.equal((await a.findByChecksum({ ...checksum, scope: 'here' }))?.id, none.id)
   }],
+  ['of several uploads with a checksum the one that is accepted is found', async (a, b) => {
+    const checksum = { algorithm: 'md5', value: '00ff' }
+    for (const filename of ['one', 'two', 'three']) await a.create(complete(newUpload({ checksum, filename })))
+    for (const filename of ['one', 'two', 'three']) {
+      assert.equal((await b.findByChecksum({ ...checksum, accept: upload => upload.filename === filename }))?.filename, filename)
+    }
+    assert.equal(await b.findByChecksum({ ...checksum, accept: () => false }), undefined)
+  }],
   ['a checksum that changed is found by the new value only', async (a, b) => {
     const upload = complete(newUpload({ checksum: { algorithm: 'md5', value: 'aa' } }))
     await a.create(upload)

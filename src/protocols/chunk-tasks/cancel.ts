@@ -2,8 +2,7 @@ import type { RouteHandlerMethod } from 'fastify'
 import { assertUploading } from '../../engine/upload-engine.js'
 import type { Upload } from '../../upload.js'
 import { type Mount, callerOf, openTask } from './mount.js'
-import { statusOf, taskStatus } from './task.js'
-import { ownTasks } from './tasks.js'
+import { isTaskState, statusOf, taskStatus } from './task.js'
 
 /** DELETE task/{taskId}: the chunks go at once, the record says "cancelled" until it is cleaned up or expires. */
 export function cancel (mount: Mount): RouteHandlerMethod {
@@ -34,7 +33,8 @@ export function cleanup (mount: Mount): RouteHandlerMethod {
   return async (request, reply) => {
     const caller = await callerOf(mount, request, reply)
     let cleaned = 0
-    for (const task of (await ownTasks(mount, caller)).filter(isDead)) {
+    for await (const task of engine.list(caller, { phases: ['overdue', 'expired', 'removed', 'invalid', 'lost'] })) {
+      if (!isTaskState(task.protocolState) || !isDead(task)) continue
       await engine.ifFree(task.id, async upload => {
         if (upload === undefined || !isDead(upload)) return
         if (upload.status === 'removed') await engine.records.delete(upload.id)

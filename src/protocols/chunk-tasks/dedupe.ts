@@ -6,6 +6,9 @@ import type { Mount } from './mount.js'
 import { algorithmOf } from './new-task.js'
 import { type TaskState, isTaskState } from './task.js'
 
+/** Of files whose hash only their user has said, the newest are looked at, up to this number. */
+const NEWEST = 1000
+
 /**
  * A finished file that makes this upload needless. One that was or will be encrypted never does: whoever has one password must not get
  * a file that another one opens.
@@ -22,7 +25,6 @@ export async function findKnown (
   // Anonymous users are not one user: what one of them stored is nothing to the others.
   if (!everybody && caller.user === null) return undefined
   const mount = { protocol: caller.protocol ?? '' }
-  const own = { ...mount, user: caller.user }
   const hash = wanted.hash.toLowerCase()
   const fits = (upload: Upload): upload is CompleteUpload => upload.status === 'complete' && upload.size === wanted.fileSize &&
     isTaskState(upload.protocolState) && upload.protocolState.encryption === null && !isOver(upload.protocolState.expired_at) &&
@@ -30,30 +32,19 @@ export async function findKnown (
 
   const algorithm = algorithmOf(hash)
   if (algorithm !== undefined) {
-    const owner = everybody ? mount : own
-    const found = await engine.records.findByChecksum({ ...owner, algorithm, value: hash })
-    // Files of one checksum have one size.
-    if (found === undefined || found.size !== wanted.fileSize) return undefined
-    if (fits(found)) return found
-    // The index tells of one, which does not fit: another may.
-    return await firstOf(engine.everyUpload({ ...owner, internal: false, status: 'complete' }), fits)
+    const owner = everybody ? mount : { ...mount, user: caller.user }
+    const found = await engine.records.findByChecksum({ ...owner, algorithm, value: hash, accept: fits })
+    return found !== undefined && fits(found) ? found : undefined
   }
   // No index for the rest. Nobody has verified such a hash: whoever looks for it has to have said it himself.
-  return caller.user === null ? undefined : await firstOf(engine.everyUpload({ ...own, internal: false, status: 'complete' }), fits)
+  if (caller.user === null) return undefined
+  const newest = { status: 'complete', order: { by: 'activity', descending: true }, offset: 0, limit: NEWEST } as const
+  return (await engine.listPage({ ...caller, restricted: true }, newest)).find(fits)
 }
 
 /** The hash by which this caller may find the file: what a user only says of one, others must not take for it. */
 function hashFor ({ user }: Caller, { user: owner, checksum }: Upload, { hash }: TaskState): string | undefined {
   return checksum?.value ?? (user !== null && user === owner ? hash.toLowerCase() : undefined)
-}
-
-async function firstOf (
-  uploads: AsyncIterable<Upload>, fits: (upload: Upload) => upload is CompleteUpload
-): Promise<CompleteUpload | undefined> {
-  for await (const upload of uploads) {
-    if (fits(upload)) return upload
-  }
-  return undefined
 }
 
 export function isOver (expiredAt: string | null): boolean {

@@ -1,12 +1,12 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { countBytes } from '../../engine/byte-ranges.js'
-import type { JsonObject, Upload } from '../../upload.js'
+import type { ListOrder, UploadUsage } from '../../engine/upload-engine.js'
+import type { JsonObject, Upload, UploadPhase } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { Pool } from './hooks.js'
 import { type Mount, callerOf, openTask, sendJson } from './mount.js'
 import { findPool } from './policy.js'
 import { type TaskQuery, recentLimit, taskQuery } from './query.js'
-import { isTaskState, progressOf, sizeOf, statusOf, taskStateOf, taskStatus } from './task.js'
+import { isTaskState, progressOf, taskStateOf, taskStatus } from './task.js'
 import { detailsRecord, listedTask, progressRecord, recentRecord, resumeRecord } from './task-records.js'
 
 /** How many tasks the statistics show as recent. */
@@ -14,15 +14,19 @@ const RECENT = 5
 
 /** GET tasks: the user's own, of every state, with their number in `X-Total`. */
 export function listTasks (mount: Mount): RouteHandlerMethod {
+  const { engine } = mount.uploads
   return async (request, reply) => {
     const caller = await callerOf(mount, request, reply)
-    const query = taskQuery(request)
-    const tasks = (await ownTasks(mount, caller)).filter(task => query.status === undefined || statusOf(task) === query.status)
-    const page = sorted(tasks, query).slice(query.offset, query.offset + query.limit)
+    const { status, sortBy, descending, offset, limit } = taskQuery(request)
+    const now = Date.now()
+    const phases = status === undefined ? undefined : phasesOf(status)
+    const filter = { order: { by: ORDERS[sortBy], descending }, now, ...phases !== undefined && { phases } }
+    const page = limit === 0 ? [] : await engine.listPage(caller, { ...filter, offset, limit })
+    const { counts } = await engine.usage(caller, now)
     const pools = new Pools(mount, request)
     const records: JsonObject[] = []
-    for (const task of page) records.push(listedTask(task, await pools.of(task)))
-    return sendJson(reply.header('x-total', tasks.length), records)
+    for (const task of page.filter(isTask)) records.push(listedTask(task, await pools.of(task)))
+    return sendJson(reply.header('x-total', sumOf(counts, phases ?? PHASES)), records)
   }
 }
 
@@ -30,29 +34,36 @@ export function listTasks (mount: Mount): RouteHandlerMethod {
 export function recentTasks (mount: Mount): RouteHandlerMethod {
   return async (request, reply) => {
     const caller = await callerOf(mount, request, reply)
-    const limit = recentLimit(request)
-    return sendJson(reply, newest(await ownTasks(mount, caller)).slice(0, limit).map(recentRecord))
+    return sendJson(reply, await recent(mount, caller, recentLimit(request)))
   }
 }
 
 /** GET stats */
 export function stats (mount: Mount): RouteHandlerMethod {
+  const { engine } = mount.uploads
   return async (request, reply) => {
     const caller = await callerOf(mount, request, reply)
-    const tasks = await ownTasks(mount, caller)
-    const count = (status: number): number => tasks.filter(task => statusOf(task) === status).length
-    const progress = tasks.reduce((sum, task) => sum + progressOf(task), 0)
+    const { counts, bytes } = await engine.usage(caller)
+    const total = sumOf(counts, PHASES)
+    let progress = 100 * counts.complete
+    for await (const task of engine.list(caller, { status: 'uploading' })) progress += progressOf(task)
     return sendJson(reply, {
-      total_tasks: tasks.length,
-      in_progress_tasks: count(taskStatus.InProgress),
-      completed_tasks: count(taskStatus.Completed),
-      failed_tasks: count(taskStatus.Failed),
-      expired_tasks: count(taskStatus.Expired),
-      total_uploaded_bytes: tasks.reduce((sum, task) => sum + countBytes(task.received), 0),
-      average_progress: tasks.length === 0 ? 0 : progress / tasks.length,
-      recent_activity: newest(tasks).slice(0, RECENT).map(recentRecord)
+      total_tasks: total,
+      in_progress_tasks: counts.open,
+      completed_tasks: counts.complete,
+      failed_tasks: sumOf(counts, phasesOf(taskStatus.Failed)),
+      expired_tasks: sumOf(counts, phasesOf(taskStatus.Expired)),
+      total_uploaded_bytes: bytes,
+      average_progress: total === 0 ? 0 : Math.min(100, progress / total),
+      recent_activity: await recent(mount, caller, RECENT)
     })
   }
+}
+
+async function recent ({ uploads: { engine } }: Mount, caller: Caller, limit: number): Promise<JsonObject[]> {
+  if (limit === 0) return []
+  const tasks = await engine.listPage(caller, { order: { by: 'activity', descending: true }, offset: 0, limit })
+  return tasks.filter(isTask).map(recentRecord)
 }
 
 /** GET progress/{taskId} */
@@ -79,13 +90,9 @@ export function details (mount: Mount): RouteHandlerMethod {
   }
 }
 
-/** Whatever the caller may list: nothing for an anonymous one, where users have their own uploads. */
-export async function ownTasks ({ uploads: { engine } }: Mount, caller: Caller): Promise<Upload[]> {
-  const tasks: Upload[] = []
-  for await (const upload of engine.list(caller)) {
-    if (isTaskState(upload.protocolState)) tasks.push(upload)
-  }
-  return tasks
+/** False where the host has overwritten what the contract keeps with a task. */
+function isTask ({ protocolState }: Upload): boolean {
+  return isTaskState(protocolState)
 }
 
 /** The pools of a page of tasks, each asked for once. */
@@ -102,19 +109,28 @@ class Pools {
   }
 }
 
-function newest (tasks: readonly Upload[]): Upload[] {
-  return [...tasks].sort((one, other) => other.updatedAt - one.updatedAt)
+const ORDERS: Readonly<Record<TaskQuery['sortBy'], ListOrder['by']>> = {
+  filename: 'filename',
+  filesize: 'size',
+  createdat: 'created',
+  updatedat: 'activity',
+  lastactivity: 'activity'
 }
 
-const ORDERS: Readonly<Record<TaskQuery['sortBy'], (one: Upload, other: Upload) => number>> = {
-  filename: (one, other) => one.filename < other.filename ? -1 : Number(one.filename > other.filename),
-  filesize: (one, other) => sizeOf(one) - sizeOf(other),
-  createdat: (one, other) => one.createdAt - other.createdAt,
-  updatedat: (one, other) => one.updatedAt - other.updatedAt,
-  lastactivity: (one, other) => one.updatedAt - other.updatedAt
+const PHASES: readonly UploadPhase[] = ['open', 'overdue', 'complete', 'expired', 'removed', 'invalid', 'lost']
+
+/** What uploads of a task's status are; none for a status that no task here has. */
+function phasesOf (status: number): readonly UploadPhase[] {
+  switch (status) {
+    case taskStatus.InProgress: return ['open']
+    case taskStatus.Completed: return ['complete']
+    case taskStatus.Failed: return ['invalid', 'lost']
+    case taskStatus.Cancelled: return ['removed']
+    case taskStatus.Expired: return ['overdue', 'expired']
+    default: return []
+  }
 }
 
-function sorted (tasks: readonly Upload[], { sortBy, descending }: TaskQuery): Upload[] {
-  const order = ORDERS[sortBy]
-  return [...tasks].sort((one, other) => descending ? order(other, one) : order(one, other))
+function sumOf (counts: UploadUsage['counts'], phases: readonly UploadPhase[]): number {
+  return phases.reduce((sum, phase) => sum + counts[phase], 0)
 }

@@ -1,14 +1,10 @@
-import { Readable } from 'node:stream'
-import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { RouteHandlerMethod } from 'fastify'
 import { UploadGone, UploadNotFound } from '../../errors.js'
 import { type DownloadOptions, sendUpload } from '../../http/download.js'
+import { sendList } from '../../http/list.js'
 import type { Upload } from '../../upload.js'
 import { type Mount, assertMayKnow, callerOf, lacksUser, sendRecord } from './mount.js'
-import type { ContentRangeSettings } from './options.js'
 import { idParam, wireId, wireRecord } from './record.js'
-
-/** Characters of a list that are sent at once. */
-const PAGE = 16 * 1024
 
 /** GET on the collection: own uploads, whatever their state. Sent as it is read, so that its length does not matter. */
 export function list (mount: Mount): RouteHandlerMethod {
@@ -16,7 +12,8 @@ export function list (mount: Mount): RouteHandlerMethod {
     const caller = await callerOf(mount, request, reply)
     reply.header('cache-control', 'no-store').type('application/json; charset=utf-8')
     if (lacksUser(mount.settings, caller)) return reply.send('[]')
-    return reply.send(Readable.from(jsonArray(mount.uploads.engine.list(caller), request, mount.settings)))
+    const listed = (upload: Upload): object | undefined => isShown(upload) ? wireRecord(upload, request, mount.settings) : undefined
+    return await sendList(reply, mount.uploads.engine.list(caller), listed)
   }
 }
 
@@ -47,20 +44,4 @@ export function download (mount: Mount, options: DownloadOptions): RouteHandlerM
 /** Of removed uploads only expired ones, whose records the host keeps, are still told of. */
 function isShown (upload: Upload): boolean {
   return upload.status !== 'removed' || upload.reason === 'expired'
-}
-
-async function * jsonArray (
-  uploads: AsyncIterable<Upload>, request: FastifyRequest, settings: ContentRangeSettings
-): AsyncGenerator<string, void, undefined> {
-  let page = '['
-  let empty = true
-  for await (const upload of uploads) {
-    if (!isShown(upload)) continue
-    page += `${empty ? '' : ','}${JSON.stringify(wireRecord(upload, request, settings))}`
-    empty = false
-    if (page.length < PAGE) continue
-    yield page
-    page = ''
-  }
-  yield `${page}]`
 }

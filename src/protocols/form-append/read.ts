@@ -1,27 +1,26 @@
 import type { RouteHandlerMethod } from 'fastify'
 import { UploadNotFound } from '../../errors.js'
 import { type DownloadOptions, sendUpload } from '../../http/download.js'
-import type { CompleteUpload } from '../../upload.js'
+import { sendList } from '../../http/list.js'
+import type { Upload } from '../../upload.js'
 import { idOf, type Mount } from './mount.js'
 import { recordOf } from './record.js'
 
-/** `GET videos/`: finished uploads, the newest completion first, with absolute URLs. */
+/** `GET videos/`: finished uploads, the newest completion first, with absolute URLs. Sent as they are read. */
 export function listVideos (mount: Mount): RouteHandlerMethod {
   return async (request, reply) => {
     const caller = await mount.caller(request, reply)
     const anonymous = caller.restricted && caller.user === null
-    const finished: CompleteUpload[] = []
     const lister = anonymous && mount.listAnonymous ? { ...caller, restricted: false } : caller
-    for await (const upload of mount.engine.list(lister, { status: 'complete', ...anonymous && { user: null } })) {
-      if (upload.status === 'complete') finished.push(upload)
-    }
-    finished.sort((a, b) => b.completedAt - a.completedAt || (b.serial ?? 0) - (a.serial ?? 0))
+    const order = { by: 'activity', descending: true } as const
+    const finished = mount.engine.list(lister, { status: 'complete', order, ...anonymous && { user: null } })
     const origin = `${request.protocol}://${request.host}`
-    return reply.header('cache-control', 'no-store').send(finished.map(upload => {
+    const listed = (upload: Upload): Record<string, unknown> => {
       const file = mount.fileUrl(upload)
       // A Host that is none, or none at all (HTTP/1.0), makes no address.
       return { ...recordOf(mount, upload), file: URL.canParse(file, origin) ? new URL(file, origin).href : file }
-    }))
+    }
+    return await sendList(reply.header('cache-control', 'no-store'), finished, listed)
   }
 }
 
