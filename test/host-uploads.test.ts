@@ -1,7 +1,12 @@
+import { access, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { bytesOf } from './support/engine.js'
-import { plainHost } from './support/host.js'
+import { chunkedUpload } from '../src/plugin.js'
+import { hostOf, plainHost } from './support/host.js'
+import { recordsIn } from './support/records.js'
+import { tiny } from './support/tiny-protocol.js'
 
 async function upload (app: FastifyInstance, user: string, bytes: string, complete = false): Promise<string> {
   const headers = { 'content-type': 'a/b', 'x-user': user }
@@ -57,4 +62,24 @@ t.test('the host completes and removes uploads, and hears of all that happens', 
   await app.chunkedUpload.remove(id)
   await t.rejects(app.chunkedUpload.remove(id), { code: 'FST_CHUNKED_UPLOAD_NOT_FOUND' })
   t.strictSame(heard, [`create ${id}`, `complete ${id} 3`, `remove ${id} removed`])
+})
+
+t.test('a host takes a finished file over: the record goes, the file stays', async t => {
+  const directory = t.testdir()
+  const user = (request: { headers: Record<string, unknown> }): string => String(request.headers['x-user'])
+  const { app } = await hostOf(t, app => app.register(chunkedUpload, { directory, prefix: '/u', protocols: [tiny()], user }))
+  const told: string[] = []
+  app.chunkedUpload.events.on('remove', ({ id }) => { told.push(id) })
+  const [running, done] = [await upload(app, 'ann', 'ab'), await upload(app, 'ann', 'abc', true)]
+  await t.rejects(app.chunkedUpload.forget(running), { code: 'FST_CHUNKED_UPLOAD_INCOMPLETE' })
+  const { location, filename } = await app.chunkedUpload.forget(done)
+  t.equal(filename, 'tiny.bin')
+  t.equal(await readFile(join(directory, location), 'utf8'), 'abc')
+  await t.rejects(app.chunkedUpload.forget(done), { code: 'FST_CHUNKED_UPLOAD_NOT_FOUND' })
+  t.equal((await app.inject({ url: `/u/${done}`, headers: { 'x-user': 'ann' } })).statusCode, 404)
+  t.equal((await app.inject({ method: 'DELETE', url: `/u/${done}`, headers: { 'x-user': 'ann' } })).statusCode, 404)
+  await app.chunkedUpload.deleteExpired()
+  await access(join(directory, location))
+  t.strictSame((await recordsIn(directory)).map(({ id }) => id), [running])
+  t.strictSame(told, [])
 })

@@ -7,19 +7,22 @@ const PAGE = 16 * 1024
 
 /**
  * Sends a JSON array of uploads while they are read, so that its length does not matter. An upload for which `record` returns undefined is
- * left out. What goes wrong with the first of them has an error reply; what goes wrong later cuts the connection.
+ * left out. What goes wrong with the first of them has an error reply; what goes wrong later cuts the connection. A short list
+ * has a length.
  */
 export async function sendList (
   reply: FastifyReply, uploads: AsyncIterable<Upload>, record: (upload: Upload) => object | undefined
 ): Promise<FastifyReply> {
   const pages = jsonArray(uploads, record)
   const first = await pages.next()
+  const second = await pages.next()
   reply.type('application/json; charset=utf-8')
-  return reply.send(Readable.from(whole(first.done === true ? '[]' : first.value, pages)))
+  const begin = first.done === true ? '[]' : first.value
+  return second.done === true ? reply.send(begin) : reply.send(Readable.from(whole([begin, second.value], pages)))
 }
 
-async function * whole (first: string, rest: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
-  yield first
+async function * whole (begin: readonly string[], rest: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
+  yield * begin
   yield * rest
 }
 

@@ -40,9 +40,9 @@ export interface FormAppendOptions {
    */
   readonly mediaUrl?: string | ((upload: Upload, path: string) => string) | undefined
   /**
-   * `GET videos/` shows an anonymous caller the finished uploads of all anonymous ones, as the original does, which knows no users. Users
-   * see their own in any case.
-   * @default true
+   * `GET videos/` shows an anonymous caller the finished uploads of all anonymous ones, as the original does, which knows no users. Off, it
+   * shows none to anonymous callers. Users see their own in any case.
+   * @default false
    */
   readonly listAnonymous?: boolean | undefined
 }

@@ -22,7 +22,7 @@ const LARGE = 300 * 1024
 async function serve (
   t: Test, options: FormAppendOptions = {}, settings: ChunkedUploadOptions = {}, mayFail = false
 ): Promise<TestServer> {
-  const registration = { prefix: '/api', protocols: [formAppend(options)], ...settings }
+  const registration = { prefix: '/api', protocols: [formAppend({ listAnonymous: true, ...options })], ...settings }
   return await startServer(t, registration, { before: usersByHeader, mayFail })
 }
 
@@ -443,8 +443,8 @@ t.test('invariant 10: a user\'s uploads are unknown to others, on every route', 
   }
 })
 
-t.test('the anonymous list can be switched off, and so can anonymous uploads', async t => {
-  const closed = await serve(t, { listAnonymous: false })
+t.test('the anonymous list is off unless it is asked for, and anonymous uploads can be switched off', async t => {
+  const closed = await serve(t, { listAnonymous: undefined })
   await complete(closed, field(await upload(closed, [file('a')]), 'upload_id'))
   t.equal((await closed.send('GET', '/api/videos/')).text, '[]')
   const strict = await serve(t, {}, { requireUser: true })

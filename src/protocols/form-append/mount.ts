@@ -33,7 +33,7 @@ export class Mount {
     this.expirationDelta = lifetimeOf(options.expirationDelta, null)
     this.checksum = options.checksum ?? settings.wideChecksum ?? false
     this.contentRange = options.contentRange ?? false
-    this.listAnonymous = options.listAnonymous ?? true
+    this.listAnonymous = options.listAnonymous ?? false
     this.#maxBytes = options.maxBytes === undefined ? MAX_BYTES : options.maxBytes
     const { mediaUrl = settings.downloads === false ? '/media/' : undefined } = options
     if (mediaUrl === undefined) this.#mediaUrl = upload => `${prefix}/videos/${uuidOf(upload.id)}/`
