@@ -15,11 +15,12 @@ const allowed = {
   errors: ['upload'],
   'record-format': ['upload'],
   'option-rules': ['upload', 'errors'],
+  folders: ['errors'],
   contract: ['option-rules', 'upload', 'errors'],
 
-  storage: ['contract', 'option-rules', 'upload', 'errors'],
-  metadata: ['contract', 'record-format', 'option-rules', 'upload', 'errors'],
-  locks: ['contract', 'option-rules', 'upload', 'errors'],
+  storage: ['contract', 'folders', 'option-rules', 'upload', 'errors'],
+  metadata: ['contract', 'folders', 'record-format', 'option-rules', 'upload', 'errors'],
+  locks: ['contract', 'folders', 'option-rules', 'upload', 'errors'],
 
   engine: ['contract', 'file-name', 'record-format', 'option-rules', 'upload', 'errors'],
   http: ['file-name', 'option-rules', 'upload', 'errors', 'type engine'],

@@ -10,6 +10,10 @@ export const InvalidOption = createError('FST_CHUNKED_UPLOAD_INVALID_OPTION', 'c
 export const NameTaken = createError(
   'FST_CHUNKED_UPLOAD_NAME_TAKEN', 'chunked-upload: this app already has "%s"; give this registration another `name`', 500
 )
+/** Thrown when registering, too: a folder where nothing can ever be written. */
+export const DirectoryUnusable = createError<[string, string, { cause: unknown }]>(
+  'FST_CHUNKED_UPLOAD_DIRECTORY', 'chunked-upload: directory "%s" cannot be used: %s', 500
+)
 
 // ── Which upload ────────────────────────────────────────────────────────────────────────────────────────────────────
 /** Unknown, malformed id, or another user's: one answer for all three. */
@@ -90,5 +94,9 @@ export const PasswordWrong = createError('FST_CHUNKED_UPLOAD_PASSWORD_WRONG', 'P
 export const StorageFull = createError('FST_CHUNKED_UPLOAD_STORAGE_FULL', 'Storage is full', 507)
 /** What the host's `location` says is no place for a file, as the cause tells: no retry of the client's will change that. */
 export const LocationInvalid = createError('FST_CHUNKED_UPLOAD_LOCATION', 'Finished file cannot be put where the host wants it', 500)
+/** Storage, metadata or locks refuse until the host mends them: no permission, a read-only file system. The cause is in the log. */
+export const StorageUnusable = createError(
+  'FST_CHUNKED_UPLOAD_STORAGE_UNUSABLE', 'Storage is not set up correctly; the log of the server says why', 500
+)
 /** Storage, metadata or locks failed; what was acknowledged stays. The cause is in `cause` and in the log. */
 export const StorageTrouble = createError('FST_CHUNKED_UPLOAD_STORAGE', 'Storage is not available', 503)

@@ -36,6 +36,8 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
   const adapters = makeAdapters(options)
   const { storage, metadata, locks } = adapters
   storage.reserve?.([metadata, locks].flatMap(({ directory }) => directory === undefined ? [] : [resolve(directory)]))
+  // What can never work is told now, not to clients.
+  for (const adapter of [adapters.storage, adapters.metadata, adapters.locks]) await adapter.prepare?.()
   const expirationDelta = options.expirationDelta === null ? null : milliseconds('expirationDelta', options.expirationDelta ?? '1d')
   const engine = new UploadEngine({
     ...adapters,

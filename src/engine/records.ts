@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { StorageFull, StorageTrouble, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound } from '../errors.js'
+import {
+  StorageFull, StorageTrouble, StorageUnusable, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound
+} from '../errors.js'
 import type { ChecksumQuery, ListQuery, Metadata, UploadPage, UploadUsage, UsageQuery } from '../metadata/contract.js'
 import { type CompleteUpload, type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import type { Caller } from './caller.js'
@@ -138,13 +140,22 @@ export function mayKnow (caller: Caller, upload: Upload): boolean {
 /** The storage has no place for these bytes: EFBIG says so of one file, whose bytes reach farther than the storage's files can. */
 const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
+/** No retry of the client's changes these: names that no file can have, things in the way, and what the host may not do there. */
+const FOR_GOOD: ReadonlySet<string> = new Set([
+  'ENAMETOOLONG', 'ENOTDIR', 'EISDIR', 'ELOOP', 'EROFS', 'EINVAL', 'EILSEQ', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS',
+  // On Windows these pass, as when another program has the file open.
+  ...process.platform === 'win32' ? [] : ['EACCES', 'EPERM']
+])
+
 /** What a failure of an adapter means to a client; errors that already have a status stay as they are. */
 export function adapterError (cause: unknown): unknown {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
   if (typeof code === 'string' && code.startsWith('FST_CHUNKED_UPLOAD_')) return cause
   // By its name: an adapter may have the class from the package's other build.
   if (cause instanceof Error && cause.name === 'StorageLost') return new UploadGone({ cause })
-  return typeof code === 'string' && NO_ROOM.has(code) ? new StorageFull({ cause }) : new StorageTrouble({ cause })
+  if (typeof code !== 'string') return new StorageTrouble({ cause })
+  if (NO_ROOM.has(code)) return new StorageFull({ cause })
+  return FOR_GOOD.has(code) ? new StorageUnusable({ cause }) : new StorageTrouble({ cause })
 }
 
 /** Asks an adapter, and says of a failure what it means to a client. */

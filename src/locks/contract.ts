@@ -6,6 +6,11 @@ export interface Locks {
   /** Local folder of the locks, where there is one: no upload may come there. */
   readonly directory?: string
   /**
+   * Called once, when the plugin registers. Throws where nothing that is asked for later could work (a folder that cannot be written):
+   * then the server does not start. Trouble that may pass, such as a full disk or a service that is away, is no reason.
+   */
+  prepare?(): Promise<void>
+  /**
    * Resolves once the lock is held. The claim reaches every current holder at once through its `onClaim`; nobody polls.
    * @throws {UploadBusy} when the lock was not had within `timeout` ms, or `signal` aborted
    */

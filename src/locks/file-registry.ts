@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readdir, readFile, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises'
+import { link, open, readdir, readFile, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeFolders } from '../folders.js'
 
 /** Bytes that the path of a socket may have: 104 with the final NUL on BSD and macOS, 108 on Linux. */
 const LONGEST_SOCKET_PATH = 103
@@ -46,7 +47,7 @@ export class Registry {
 
   /** Lets `server` listen, then makes this process a member. */
   async enter (server: Server): Promise<void> {
-    await mkdir(this.#directory, { recursive: true })
+    await makeFolders(this.#directory)
     if (process.platform === 'linux' && !fits(this.pathOf(this.#entry))) this.#handle = await open(this.#directory)
     const path = this.pathOf(this.#entry)
     // Some file systems have no sockets.

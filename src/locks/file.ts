@@ -1,12 +1,12 @@
 import { UploadBusy } from '../errors.js'
+import { checkDirectory } from '../folders.js'
 import { type Rules, checkByRules, required, text } from '../option-rules.js'
 import type { Locks } from './contract.js'
 import { Member } from './file-member.js'
 
 export interface FileLocksOptions {
   /**
-   * Folder by which the processes find each other, for these locks alone, on a local file system. Made when the first lock is asked
-   * for.
+   * Folder by which the processes find each other, for these locks alone, on a local file system. Made where it is missing.
    */
   readonly directory: string
 }
@@ -33,6 +33,10 @@ export function fileLocks (options: FileLocksOptions): Locks {
   let member: Member | undefined
   return {
     directory: options.directory,
+
+    async prepare () {
+      await checkDirectory(options.directory)
+    },
 
     async acquire (key, request) {
       if (request.signal?.aborted === true) throw new UploadBusy()

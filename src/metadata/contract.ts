@@ -2,11 +2,16 @@ import type { Upload, UploadPhase, UserId } from '../upload.js'
 
 /**
  * Where records live. Adapters store plain JSON and know no rule of uploads. Every method may throw what its
- * service throws; the engine words it as "storage trouble" (503).
+ * service throws; the engine words it as it does for a storage: mostly as "storage trouble" (503).
  */
 export interface Metadata {
   /** Local folder of the records, where there is one: no upload may come there. */
   readonly directory?: string
+  /**
+   * Called once, when the plugin registers. Throws where nothing that is asked for later could work (a folder that cannot be written):
+   * then the server does not start. Trouble that may pass, such as a full disk or a service that is away, is no reason.
+   */
+  prepare?(): Promise<void>
   /**
    * Stores a new record (`version` 1). With `serial: true` the adapter gives it the next small integer, counted up
    * over all records of the store, never reused.

@@ -1,5 +1,6 @@
-import { mkdir, open, readdir, stat } from 'node:fs/promises'
+import { open, readdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeFolders } from '../folders.js'
 
 /** ms after which something half-done must be of a process that died. */
 const LEFTOVER_AGE = 3_600_000
@@ -34,19 +35,26 @@ export async function isOld (path: string): Promise<boolean> {
 
 /** Makes the folder and those above it; `durable` brings the new names to the disk. */
 export async function makeDirectory (path: string, durable: boolean): Promise<void> {
-  const first = await mkdir(path, { recursive: true })
+  const first = await makeFolders(path)
   if (!durable || first === undefined) return
   for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made))
 }
 
-/** Brings new and removed names in the folder to the disk. Windows cannot and need not. */
+/**
+ * Brings new and removed names in the folder to the disk. Windows cannot and need not. A folder that is gone has no names: another process
+ * may have removed it once it was empty.
+ */
 export async function syncDirectory (path: string): Promise<void> {
   if (process.platform === 'win32') return
-  const directory = await open(path, 'r')
   try {
-    await directory.sync()
-  } finally {
-    await directory.close()
+    const directory = await open(path, 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  } catch (cause) {
+    if (!isMissing(cause)) throw cause
   }
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { checkDirectory } from '../folders.js'
 import { type Rules, checkByRules, oneOf, or, required, text, whole } from '../option-rules.js'
 import { mayExpire, type Upload, type UploadChecksum } from '../upload.js'
 import type { ListOrder, ListQuery, Metadata, UploadPage } from './contract.js'
@@ -11,7 +12,7 @@ import { matchesChecksum, matchesList, PAGE_SIZE, pageOf } from './filter.js'
 import { PageMemory } from './page-memory.js'
 
 export interface FileMetadataOptions {
-  /** Folder of the records, on a local file system. Made when the first record is. */
+  /** Folder of the records, on a local file system. Made where it is missing. */
   readonly directory: string
   /**
    * What a record survives once a call has resolved: the end of this process (`'process'`), or a power cut as well (`'disk'`: each
@@ -136,6 +137,10 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
 
   return {
     directory,
+
+    async prepare () {
+      await checkDirectory(directory)
+    },
 
     async create (upload, { serial = false } = {}) {
       if (!records.isId(upload.id)) throw new TypeError('an upload id has 1 to 100 letters, digits, - and _')

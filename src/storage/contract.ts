@@ -5,13 +5,19 @@ import type { ByteRange, ChecksumState, CompleteUpload, JsonValue, Upload } from
  * Where bytes live. The engine calls under its locks: per upload either one sequential writer, or several
  * writers of ranges that do not overlap (only with `anyOffset`). Adapters know no rule of uploads.
  *
- * Errors: throw what the service throws. The engine answers 507 to ENOSPC, EDQUOT and EFBIG, 410 to {@link StorageLost},
- * and 503 to everything else but the package's own errors: `errors.LocationInvalid` says that `upload.target` can never work.
+ * Errors: throw what the service throws. The engine answers 507 to ENOSPC, EDQUOT and EFBIG, 410 to {@link StorageLost}, 500 to what
+ * stays as it is until the host mends it (EACCES, EROFS, ENOTDIR …), and 503 to everything else but the package's own errors:
+ * `errors.LocationInvalid` says that `upload.target` can never work.
  */
 export interface Storage {
   readonly capabilities: StorageCapabilities
   /** True when everything is gone with the process: then the default metadata are in memory, too. */
   readonly volatile?: boolean
+  /**
+   * Called once, when the plugin registers. Throws where nothing that is asked for later could work (a folder that cannot be written):
+   * then the server does not start. Trouble that may pass, such as a full disk or a service that is away, is no reason.
+   */
+  prepare?(): Promise<void>
   /**
    * What the record of a new upload says as `storageState` before `create` is called: enough for `remove` to find whatever `create` makes,
    * should the server die within it. Without it that is null. Touches nothing.

@@ -3,13 +3,12 @@ import { copyFile, link, open, readFile, rename, stat, unlink, writeFile } from 
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { StorageLost } from './contract.js'
-import { codeOf, relativeFile, removeFile } from './disk-paths.js'
+import { placesFor } from './disk-names.js'
+import { codeOf, isAbsent, relativeFile, removeFile } from './disk-paths.js'
 import type { Folders } from './disk-paths.js'
 
 const statOpen = promisify(fstat)
 
-/** Names that end in `-1`, `-2` … are tried so often, then the one with the id. */
-const maxSuffix = 1000
 /** What link(2) says where a file cannot have two names: other devices, FAT, some network and FUSE file systems. */
 const cannotLink = new Set<unknown>(['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
 
@@ -190,19 +189,11 @@ function copyBeside (folders: Folders, place: string, id: string): string {
   return path.join(path.dirname(folders.absolute(place)), `.${id}.copy`)
 }
 
-/** The wanted place, then `name-1.ext`, `name-2.ext` … */
-function * placesFor ({ target, id }: Pick<FinishPlan, 'id' | 'target'>): Generator<string> {
-  const { dir, name, ext } = path.posix.parse(target)
-  yield target
-  for (let suffix = 1; suffix <= maxSuffix; suffix++) yield path.posix.join(dir, `${name}-${suffix}${ext}`)
-  yield path.posix.join(dir, `${name}-${id}${ext}`)
-}
-
 async function sizeOf (file: string): Promise<number | undefined> {
   try {
     return (await stat(file)).size
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
+    if (isAbsent(error)) return undefined
     throw error
   }
 }
@@ -211,7 +202,7 @@ async function identityAt (file: string): Promise<string | undefined> {
   try {
     return await identityOf(file)
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
+    if (isAbsent(error)) return undefined
     throw error
   }
 }

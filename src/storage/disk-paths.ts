@@ -1,10 +1,28 @@
-import { open, mkdir, rmdir, unlink } from 'node:fs/promises'
+import { open, rmdir, unlink } from 'node:fs/promises'
 import path from 'node:path'
 import { LocationInvalid } from '../errors.js'
+import { makeFolders } from '../folders.js'
 
 /** The `code` of a system error. */
 export function codeOf (error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined
+}
+
+/** What a path says where no file can be, whatever the path above it is. */
+const NO_PLACE: ReadonlySet<unknown> = new Set(['ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL', 'EILSEQ'])
+
+/** True when there is no file at a path, or can be none. */
+export function isAbsent (error: unknown): boolean {
+  return codeOf(error) === 'ENOENT' || NO_PLACE.has(codeOf(error))
+}
+
+/** What `work` does at a place that the host chose. @throws {LocationInvalid} when there can be no file */
+export async function atLocation<T> (work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw NO_PLACE.has(codeOf(cause)) ? new LocationInvalid({ cause }) : cause
+  }
 }
 
 /** Removes a file that may be gone already. */
@@ -71,7 +89,7 @@ export class Folders {
         if (codeOf(error) !== 'ENOENT' || attempt === 20) throw error
       }
       try {
-        await mkdir(folder, { recursive: true })
+        await makeFolders(folder)
         created = true
       } catch (error) {
         if (codeOf(error) !== 'ENOENT') throw error
@@ -82,14 +100,7 @@ export class Folders {
   /** With durability: puts the folder of `file` on the disk, with `ancestors` the ones above it too. */
   async sync (file: string, ancestors = false): Promise<void> {
     if (!this.durable) return
-    for (const folder of ancestors ? [...foldersAbove(file), ''] : [path.posix.dirname(file)]) {
-      const handle = await open(this.absolute(folder), 'r')
-      try {
-        await handle.sync()
-      } finally {
-        await handle.close()
-      }
-    }
+    for (const folder of ancestors ? [...foldersAbove(file), ''] : [path.posix.dirname(file)]) await syncFolder(this.absolute(folder))
   }
 
   /** Removes the folders above `file` that are empty now, never the root. */
@@ -102,6 +113,22 @@ export class Folders {
         if (codeOf(error) !== 'ENOENT') return
       }
     }
+  }
+}
+
+/** One that is gone has no names to keep: another upload was the last in it, and took it away. */
+async function syncFolder (folder: string): Promise<void> {
+  // Windows cannot and need not.
+  if (process.platform === 'win32') return
+  try {
+    const handle = await open(folder, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
   }
 }
 

@@ -1,12 +1,13 @@
 import fs from 'node:fs'
 import { rename } from 'node:fs/promises'
 import path from 'node:path'
+import { checkDirectory } from '../folders.js'
 import { type Rules, checkByRules, either, ending, func, oneOf, or, string, text, whole } from '../option-rules.js'
 import type { JsonObject, JsonValue, Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage, WriteProgress } from './contract.js'
 import { finishFile, identityOf, placeOfFile, removeMoved } from './disk-finish.js'
-import { Folders, codeOf, locationFile, relativeFile, relativePath, removeFile } from './disk-paths.js'
+import { Folders, atLocation, codeOf, locationFile, relativeFile, relativePath, removeFile } from './disk-paths.js'
 import { FileRange } from './disk-read.js'
 import { LentBuffers, filesAsBatches } from './disk-concat.js'
 import { writeBatches } from './disk-write.js'
@@ -65,7 +66,7 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
   const targetFile = async (target: string, { id }: Upload): Promise<string> => {
     const file = locationFile(target)
     assertForeign(file, { id, endings })
-    await assertOutside(folders.root, file, reserved)
+    await atLocation(() => assertOutside(folders.root, file, reserved))
     return file
   }
 
@@ -118,6 +119,10 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
   return {
     capabilities: unlimited,
 
+    async prepare () {
+      await checkDirectory(folders.root)
+    },
+
     plan: planOf,
 
     async create (upload) {
@@ -136,9 +141,9 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
     async finish (upload) {
       const { part, done, note, file } = placeOf(upload)
       const target = upload.target === undefined ? done : await targetFile(upload.target, upload)
-      return await finishFile(folders, {
-        id: upload.id, size: upload.size, sources: [part, done], target, ownName: target === done, identity: file, note
-      }, durable)
+      const plan = { id: upload.id, size: upload.size, sources: [part, done], target, ownName: target === done, identity: file, note }
+      const finish = async (): Promise<string> => await finishFile(folders, plan, durable)
+      return upload.target === undefined ? await finish() : await atLocation(finish)
     },
 
     async checkTarget (upload) {

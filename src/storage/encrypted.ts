@@ -77,6 +77,10 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
     capabilities: inner.capabilities,
     ...inner.volatile !== undefined && { volatile: inner.volatile },
 
+    async prepare () {
+      await inner.prepare?.()
+    },
+
     plan (upload) {
       const seal = sealOf(upload.protocolState['encryption'])
       if (seal === undefined) return inner.plan?.(upload) ?? null

@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import { StorageLost } from '../../src/storage/contract.js'
 import { diskStorage } from '../../src/storage/disk.js'
 import { newUpload } from '../../src/testing/new-upload.js'
+import { type DiskCall, withDiskFaults } from '../../src/testing/disk-faults.js'
 import { StoredUpload, collect } from '../../src/testing/stored-upload.js'
 import { type ChangingCall, withFailingFs } from '../support/storage/failing-fs.js'
 
@@ -240,6 +241,24 @@ t.test('removal takes the file and the folders that it leaves empty, nothing els
   const last = await StoredUpload.create(storage, { createdAt: Date.parse('2026-10-01') })
   await storage.remove(last.upload)
   t.strictSame(entriesOf(directory), [])
+})
+
+t.test('durable files are finished and removed side by side, though the last one of a day takes its folder away', async t => {
+  const storage = diskStorage({ directory: t.testdir(), durability: 'disk', path: upload => `day/${upload.metadata['day'] ?? ''}` })
+  const delay = ({ name }: DiskCall): number => name === 'open' ? 5 : 0
+  for (let turn = 0; turn < 5; turn++) {
+    const all = await Promise.all(Array.from({ length: 12 }, async (_, index) => {
+      const stored = await StoredUpload.create(storage, { size: 10, metadata: { day: String(index % 4) } })
+      await stored.write(0, [[randomBytes(10)]])
+      return stored
+    }))
+    await withDiskFaults({ delay }, async () => {
+      await Promise.all(all.map(async (stored, index) => {
+        await stored.finish(index % 3 === 0 ? undefined : `films/${turn}/${index % 5}.bin`)
+        await storage.remove(stored.complete)
+      }))
+    })
+  }
 })
 
 t.test('an upload that storage never heard of is removed without trouble', async t => {

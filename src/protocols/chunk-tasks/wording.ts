@@ -1,7 +1,7 @@
 import {
-  BodyCut, BodyStalled, ChecksumMismatch, FormInvalid, FormTooLarge, JsonInvalid, LengthMismatch, PasswordRequired, PasswordWrong,
-  ShuttingDown, SizeLimitExceeded, StorageFull, StorageTrouble, TakenOver, TooManyUploads, TypeNotAllowed, UploadBusy, UploadComplete,
-  UploadExpired, UploadGone, UploadNotFound, UserRequired
+  BodyCut, BodyStalled, ChecksumMismatch, FormInvalid, FormTooLarge, JsonInvalid, LengthMismatch, LocationInvalid,
+  PasswordRequired, PasswordWrong, ShuttingDown, SizeLimitExceeded, StorageFull, StorageTrouble, StorageUnusable, TakenOver,
+  TooManyUploads, TypeNotAllowed, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound, UserRequired
 } from '../../errors.js'
 import type { RouteSetting, WordedError } from '../../http/routes.js'
 import type { ErrorStyle } from './options.js'
@@ -57,7 +57,9 @@ const CODES: ReadonlyArray<readonly [kind: new (...values: never[]) => Error, co
   [UploadBusy, 'SERVICE_UNAVAILABLE'],
   [ShuttingDown, 'SERVICE_UNAVAILABLE'],
   [StorageTrouble, 'SERVICE_UNAVAILABLE'],
-  [StorageFull, 'INSUFFICIENT_STORAGE']
+  [StorageFull, 'INSUFFICIENT_STORAGE'],
+  [StorageUnusable, 'INTERNAL_SERVER_ERROR'],
+  [LocationInvalid, 'INTERNAL_SERVER_ERROR']
 ]
 
 /** The storage has lost the bytes. */
