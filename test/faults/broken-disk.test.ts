@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -6,6 +5,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { chunkTasks, chunkedUpload, contentRange, formAppend, rawAppend, resumableHttp, tus } from '../../src/index.js'
 import { childEnv } from '../support/child-env.js'
+import { runSync } from '../support/child.js'
 import { requireExt4 } from '../support/requires.js'
 import { chunkForm, json, startServer } from '../support/server.js'
 
@@ -15,7 +15,7 @@ t.test('invariant 13: an ext4 that is full is 507 wherever a folder has to be ma
   const [command, ...args] = shell
   const script = fileURLToPath(new URL('../support/storage/broken-disk.ts', import.meta.url))
   const node = [process.execPath, '--import', fileURLToPath(import.meta.resolve('tsx')), script]
-  const output = execFileSync(command, [...args, ...node, t.testdir()], { env: childEnv, encoding: 'utf8', timeout: 60_000 })
+  const output = runSync(command, [...args, ...node, t.testdir()], { env: childEnv })
   const [full, works] = [{ status: 507 }, { status: 200, retry: false }]
   t.match(JSON.parse(output), {
     'inodes: bytes': full,

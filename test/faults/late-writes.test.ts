@@ -5,6 +5,7 @@ import { chunkTasks, contentRange, diskStorage, encryptedStorage, formAppend, tu
 import { type DiskFaults, withDiskFaults } from '../../src/testing/disk-faults.js'
 import { uploadIdOf } from '../../src/protocols/chunk-tasks/task-id.js'
 import { create, sendChunk } from '../support/chunk-tasks.js'
+import { fetch } from '../support/deadline.js'
 import { bodyOf, bytesOf, callerOf, draftOf, engineOn, keepAlive } from '../support/engine.js'
 import { chunkForm, field, startServer, type TestServer } from '../support/server.js'
 
@@ -51,7 +52,7 @@ t.test('tus-js-client with four parallel parts, three files at once: each file a
     })))
     for (const [index, url] of urls.entries()) {
       const expected = sha256(files[index] ?? Buffer.alloc(0))
-      const response = await fetch(url, { signal: AbortSignal.timeout(60_000) })
+      const response = await fetch(url)
       t.equal(sha256(new Uint8Array(await response.arrayBuffer())), expected)
       t.match(await server.app.chunkedUpload.get(url.split('/').at(-1) ?? ''), { checksum: { value: expected } })
     }

@@ -1,7 +1,7 @@
-import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
+import { endOf } from './child.js'
 
 /**
  * The path of the first of `names` that is installed. When none is, the test fails in CI, and is skipped loudly elsewhere:
@@ -34,7 +34,7 @@ export function requireExt4 (
 ): readonly [string, ...string[]] | undefined {
   const trial = 'cd "$0" && mkdir at && truncate -s 4M image && mkfs.ext4 -q -F image && mount -o loop image at && umount at'
   const shell = ['unshare', '--mount'] as const
-  if (spawnSync(shell[0], [...shell.slice(1), 'sh', '-c', trial, directory], { env }).status === 0) return shell
+  if (endOf(shell[0], [...shell.slice(1), 'sh', '-c', trial, directory], { env }).status === 0) return shell
   skip(t, 'needs to mount ext4 images: root, loop devices and mkfs.ext4', env)
   return undefined
 }

@@ -1,18 +1,18 @@
-import { execFileSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import Fastify from 'fastify'
 import { chunkedUpload, type ChunkedUploadOptions, diskStorage, memoryLocks, memoryMetadata } from '../../../src/index.js'
+import { runSync } from '../child.js'
 
 // Runs in a mount namespace of its own. argv: an empty directory. Says what a client hears on a disk that is full, then read-only.
 const [, , directory = ''] = process.argv
 const image = path.join(directory, 'image')
 const disk = path.join(directory, 'disk')
 mkdirSync(disk)
-execFileSync('truncate', ['-s', '8M', image])
+runSync('truncate', ['-s', '8M', image])
 // So few inodes that there is soon none for another folder.
-execFileSync('mkfs.ext4', ['-q', '-F', '-N', '48', image])
-execFileSync('mount', ['-o', 'loop', image, disk])
+runSync('mkfs.ext4', ['-q', '-F', '-N', '48', image])
+runSync('mount', ['-o', 'loop', image, disk])
 const inMemory = { metadata: memoryMetadata(), locks: memoryLocks() }
 
 interface Heard {
@@ -57,7 +57,7 @@ for (const what of ['inodes', 'blocks'] as const) {
   results[`${what}: when there is room`] = await create({ ...inMemory, storage: diskStorage({ directory: disk, path: `${what}/a/b` }) })
 }
 
-execFileSync('mount', ['-o', 'remount,ro', disk])
+runSync('mount', ['-o', 'remount,ro', disk])
 const refusalOf = async (options: ChunkedUploadOptions): Promise<unknown> => await create(options).catch(({ code }) => code)
 results['read-only: at the start'] = await refusalOf({ directory: disk })
 const elsewhere = diskStorage({ directory: path.join(directory, 'elsewhere') })
@@ -65,5 +65,5 @@ results['read-only: of records'] = await refusalOf({ directory: disk, storage: e
 // As if it had become so while the server ran.
 const storage = { ...diskStorage({ directory: disk }), prepare: async () => {} }
 results['read-only: while the server runs'] = await create({ ...inMemory, storage })
-execFileSync('umount', [disk])
+runSync('umount', [disk])
 console.log(JSON.stringify(results))
