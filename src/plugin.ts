@@ -92,6 +92,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     expirationDelta,
     checksum: options.checksum ?? 'md5',
     wideChecksum: options.checksum,
+    asksHost: options.onComplete !== undefined,
     fieldNames: [options.fieldName ?? ['file', 'my_file']].flat(),
     maxBytes: typeof options.maxBytes === 'number' ? options.maxBytes : null,
     userRestricted: options.userRestricted ?? true,

@@ -45,6 +45,8 @@ export interface ProtocolSettings {
   /** Largest file in bytes where it is the same for all requests; null for no limit, or one that depends on the request. */
   readonly maxBytes: number | null
   readonly userRestricted: boolean
+  /** The host has an `onComplete`, which is asked about a request. */
+  readonly asksHost?: boolean
   /** Anonymous requests are refused. */
   readonly requireUser: boolean
   /** Finished files can be downloaded; `inline` lists the media types that may be shown in the browser. */

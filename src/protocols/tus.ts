@@ -39,6 +39,7 @@ export function tus (options: TusOptions = {}): Protocol {
       const schemas = schemasOf(settings)
       continueWhenRead(scope)
       announceTus(scope, mount)
+      if (extensions.has('concatenation-unfinished')) scope.addHook('onReady', async () => { mount.recover(name, scope.log) })
 
       const route = (name: string, method: Route['method'], url: string, verb: Verb): Route => ({
         name,

@@ -86,6 +86,7 @@ t.test('E2: where the expiry moves on with each body, that of a part moves on al
   await patch(b, 1, 'e')
   t.equal(await version(), before, 'not with each of many small bodies')
   await patch(b, 2, 'f')
+  await until(async () => await server.offset(whole) === 6)
   t.equal(await download(server, whole), 'abcdef')
 })
 
@@ -97,8 +98,9 @@ t.test('N7: a part that two files need goes with the last of them, by option', a
   t.equal((await ask('POST', '/uploads', final(a))).headers['upload-offset'], '3')
   t.equal((await ask('HEAD', a)).status, 200)
   await patch(b, 0, 'de')
+  await until(async () => await server.offset(waiting) === 5)
   t.equal(await download(server, waiting), 'abcde')
-  for (const path of [a, b]) t.equal((await ask('HEAD', path)).status, 404)
+  for (const path of [a, b]) await until(async () => (await ask('HEAD', path)).status === 404)
 })
 
 t.test('N13: where finished files go is not asked for their parts, which have no name', async t => {

@@ -17,5 +17,6 @@ export function concatOf (request: FastifyRequest, settings: TusSettings): Conca
   if (raw === 'partial') return { kind: 'partial', raw }
   const urls = raw.startsWith('final;') ? raw.slice('final;'.length).split(' ').filter(url => url !== '') : []
   if (urls.length === 0) throw badHeader('Upload-Concat', 'must be partial, or final; and the URLs of the parts')
+  if (urls.length > settings.maxParts) throw badHeader('Upload-Concat', `must not name more than ${settings.maxParts} parts`)
   return { kind: 'final', raw, parts: urls.map(url => idAt(url, request, settings)) }
 }

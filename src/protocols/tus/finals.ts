@@ -1,10 +1,10 @@
-import { UploadBusy, UploadComplete, UploadGone } from '../../errors.js'
+import { UploadBusy, UploadComplete, UploadGone, UploadNotFound } from '../../errors.js'
 import { assertThere, type Completed, type UploadEngine } from '../../engine/upload-engine.js'
-import { type CompleteUpload, type Upload, laterExpiry } from '../../upload.js'
+import { type CompleteUpload, type Upload, isExpired, laterExpiry } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { TusSettings } from './options.js'
-import { Refusal } from './refusal.js'
-import { isPartial, stateOf, stored } from './state.js'
+import { Refusal, TooManyFinals } from './refusal.js'
+import { isFinal, isPartial, stateOf, stored } from './state.js'
 
 export interface FinalState {
   readonly upload: Upload
@@ -14,6 +14,9 @@ export interface FinalState {
 
 type Log = (error: unknown, upload: string) => void
 
+/** Final uploads that are put together at a time after the replies to those who brought their last bytes. */
+const JOBS = 2
+
 /**
  * Final uploads: the concatenation of partial ones. One whose parts are not all complete waits; each of these knows that, and the last
  * of them to become complete makes the final one complete. Where that went wrong (a crash, another node), a look at the final one does it.
@@ -22,6 +25,11 @@ export class Finals {
   readonly #engine: UploadEngine
   readonly #settings: TusSettings
   readonly #running = new Map<string, Promise<FinalState>>()
+  /** Final uploads whose parts may be complete, and on whose behalf to look. */
+  readonly #due = new Map<string, { readonly caller: Caller, readonly log: Log }>()
+  /** Final uploads that an earlier run of the server has left, with their users. */
+  readonly #left = new Map<string, Upload['user']>()
+  #jobs = 0
 
   constructor (engine: UploadEngine, settings: TusSettings) {
     this.#engine = engine
@@ -51,6 +59,11 @@ export class Finals {
       // A part that became complete before it knew is seen now.
       return await this.join(caller, final, log)
     } catch (error) {
+      if (error instanceof TooManyFinals) {
+        // Some of its parts do not know of it: it would wait for ever.
+        await this.#engine.remove({ ...caller, hooks: {} }, final.id).catch((trouble: unknown) => { log(trouble, final.id) })
+        throw error
+      }
       // An equal request may have come to its end meanwhile, and have removed the parts.
       const now = await this.#engine.get(caller, final.id)
       if (now.status !== 'complete') throw error
@@ -60,15 +73,30 @@ export class Finals {
 
   async #register (caller: Caller, final: Upload): Promise<void> {
     for (const id of new Set(stateOf(final).parts)) {
+      const over = await this.#endedOf(caller, id, final)
       await this.#engine.update(everybody(caller), id, current => {
         const state = stateOf(current)
+        const finals = [...new Set([...state.finals ?? [], final.id])].filter(one => !over.has(one))
         const waits = current.status !== 'complete' || this.#settings.deletePartials
+        if (waits && finals.length > this.#settings.maxWaitingFinals) throw new TooManyFinals(this.#settings.maxWaitingFinals)
         return {
           expiresAt: laterExpiry(current.expiresAt, final.expiresAt),
-          ...waits && { protocolState: stored({ ...state, finals: [...new Set([...state.finals ?? [], final.id])] }) }
+          ...waits && { protocolState: stored({ ...state, finals }) }
         }
       })
     }
+  }
+
+  /** Where no more final uploads may wait for a part: those in its list that wait no longer, as they were removed or are whole. */
+  async #endedOf (caller: Caller, id: string, final: Upload): Promise<ReadonlySet<string>> {
+    const { finals = [] } = stateOf(await this.#engine.get(everybody(caller), id))
+    const ended = new Set<string>()
+    if (finals.length < this.#settings.maxWaitingFinals) return ended
+    for (const one of finals) {
+      const known = one === final.id ? final : await this.#engine.get(everybody(caller), one).catch(unlessUnknown)
+      if (known?.status !== 'uploading' || isExpired(known, Date.now())) ended.add(one)
+    }
+    return ended
   }
 
   /** Where the expiry counts from the last activity, that of a part counts for all that waits for it: final uploads and their parts. */
@@ -90,12 +118,60 @@ export class Finals {
     }
   }
 
-  /** A partial upload is complete: the final ones that waited for it may be complete as well. */
-  async partCompleted (caller: Caller, part: Upload, log: Log): Promise<void> {
-    for (const id of stateOf(part).finals ?? []) {
+  /**
+   * A partial upload is complete: the final ones that waited for it may be complete as well. That is looked into after the reply, a few at
+   * a time, and ends with the server; where it was interrupted, {@link recover} takes it up.
+   */
+  partCompleted (caller: Caller, part: Upload, log: Log): void {
+    for (const id of stateOf(part).finals ?? []) this.#due.set(id, { caller, log })
+    this.#work()
+  }
+
+  /**
+   * Takes up what an earlier run of the server has left: final uploads whose parts are complete. Where the host has to be asked, that is
+   * done with the next request of their user, as the host is asked about a request.
+   * @param own the mount itself
+   */
+  async recover (own: Caller, asksHost: boolean, log: Log): Promise<void> {
+    for await (const final of this.#engine.everyUpload({ protocol: own.protocol ?? '', status: 'uploading', internal: false })) {
+      if (this.#engine.stopping) return
+      if (!isFinal(final)) continue
+      if (asksHost) this.#left.set(final.id, final.user)
+      else this.#due.set(final.id, { caller: { ...own, user: final.user }, log })
+    }
+    this.#work()
+  }
+
+  /** A request of a user who may have left final uploads that only lack their end. */
+  adopt (caller: Caller, log: Log): void {
+    if (this.#left.size === 0) return
+    for (const [id, user] of this.#left) {
+      if (user !== caller.user) continue
+      this.#left.delete(id)
+      this.#due.set(id, { caller, log })
+    }
+    this.#work()
+  }
+
+  #work (): void {
+    while (this.#jobs < JOBS && this.#due.size > 0) {
+      this.#jobs++
+      this.#workOff().catch(() => {}).finally(() => {
+        this.#jobs--
+        if (!this.#engine.stopping) this.#work()
+      })
+    }
+  }
+
+  async #workOff (): Promise<void> {
+    for (const [id, { caller, log }] of this.#due) {
+      this.#due.delete(id)
+      if (this.#engine.stopping) return
       try {
         const final = await this.#engine.get(everybody(caller), id)
-        await this.advance(caller, final, log)
+        if (final.status !== 'uploading' || stateOf(final).refused === true) continue
+        const parts = await this.#wholeParts(caller, final)
+        if (parts !== undefined) await (this.#running.get(id) ?? this.#start(caller, id, parts, log))
       } catch (error) {
         log(error, id)
       }
@@ -109,10 +185,9 @@ export class Finals {
    */
   async advance (caller: Caller, final: Upload, log: Log): Promise<FinalState> {
     if (final.status !== 'uploading' || this.#running.has(final.id)) return { upload: final }
-    const parts = await this.#partsOf(caller, final)
-    const complete = parts.filter(part => part.status === 'complete')
-    if (complete.length < parts.length) return { upload: final }
-    const state = await this.#within(this.#running.get(final.id) ?? this.#start(caller, final.id, complete, log), final.id, log)
+    const parts = await this.#wholeParts(caller, final)
+    if (parts === undefined) return { upload: final }
+    const state = await this.#within(this.#running.get(final.id) ?? this.#start(caller, final.id, parts, log), final.id, log)
     return state ?? { upload: final }
   }
 
@@ -126,6 +201,13 @@ export class Finals {
   /** Bytes; null while a part's length is unknown. */
   async sizeOf (caller: Caller, final: Upload): Promise<number | null> {
     return final.size ?? sumOf(await this.#partsOf(caller, final))
+  }
+
+  /** The parts of a final upload where all of them are complete. */
+  async #wholeParts (caller: Caller, final: Upload): Promise<readonly CompleteUpload[] | undefined> {
+    const parts = await this.#partsOf(caller, final)
+    const complete = parts.filter(part => part.status === 'complete')
+    return complete.length < parts.length ? undefined : complete
   }
 
   async #partsOf (caller: Caller, final: Upload): Promise<readonly Upload[]> {
@@ -199,6 +281,10 @@ export class Finals {
       clearTimeout(timer)
     }
   }
+}
+
+function unlessUnknown (error: unknown): undefined {
+  if (!(error instanceof UploadNotFound)) throw error
 }
 
 /** Errors of `onComplete`, all of them: a HEAD must not ask the host again. The same POST does. */

@@ -53,7 +53,7 @@ async function settled (mount: TusMount, caller: Caller, known: Upload, request:
   }
   try {
     const completed = await engine.complete(caller, upload.id, { silent })
-    if (silent) await finals.partCompleted(caller, completed.upload, mount.log(request))
+    if (silent) finals.partCompleted(caller, completed.upload, mount.log(request))
     return completed.upload
   } catch (error) {
     if (error instanceof UploadComplete) return await engine.get(caller, upload.id)

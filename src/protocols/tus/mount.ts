@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { ShuttingDown, UserRequired } from '../../errors.js'
 import { type Upload, mayExpire, offsetOf } from '../../upload.js'
@@ -44,7 +44,16 @@ export class TusMount {
   async caller (request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
     const caller = await this.#uploads.caller(request, reply)
     if (caller.user === null && (this.settings.requireUser ?? this.#uploads.settings.requireUser)) throw new UserRequired()
+    this.finals.adopt(caller, this.log(request))
     return caller
+  }
+
+  /** Takes up final uploads that an earlier run of the server has left. */
+  recover (name: string, logger: FastifyBaseLogger): void {
+    const { maxBytes, asksHost = false } = this.#uploads.settings
+    const own: Caller = { protocol: name, user: null, restricted: false, maxBytes, hooks: {} }
+    const log = logTo(logger)
+    this.finals.recover(own, asksHost, log).catch((error: unknown) => { if (!this.engine.stopping) log(error, '') })
   }
 
   /** Upload-Expires, as long as the upload may expire (tus 1.0.0, expiration): a partial one even when it is complete. */
@@ -55,10 +64,14 @@ export class TusMount {
 
   /** For a concatenation that goes wrong where its own client does not hear of it. */
   log (request: FastifyRequest): (error: unknown, upload: string) => void {
-    return (error, upload) => {
-      const refused = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500
-      request.log[refused || error instanceof ShuttingDown ? 'info' : 'error']({ err: error, upload }, 'a concatenation failed')
-    }
+    return logTo(request.log)
+  }
+}
+
+function logTo (logger: FastifyBaseLogger): (error: unknown, upload: string) => void {
+  return (error, upload) => {
+    const refused = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500
+    logger[refused || error instanceof ShuttingDown ? 'info' : 'error']({ err: error, upload }, 'a concatenation failed')
   }
 }
 

@@ -59,6 +59,10 @@ export interface TusOptions {
    * @default 20000
    */
   readonly concatenationWait?: number | undefined
+  /** Parts that a final upload may name, each as often as it is named; more are a 400. @default 100 */
+  readonly maxParts?: number | undefined
+  /** Unfinished final uploads that may wait for one part; one more is a 429. @default 16 */
+  readonly maxWaitingFinals?: number | undefined
   /** Requests without a user are refused with 401. @default the plugin's `requireUser` */
   readonly requireUser?: boolean | undefined
   /** Error bodies: `CODE: message` as text, or `{ code, message }` as JSON. @default 'text' */
@@ -74,6 +78,8 @@ export interface TusSettings {
   readonly deletePartials: boolean
   /** ms */
   readonly concatenationWait: number
+  readonly maxParts: number
+  readonly maxWaitingFinals: number
   readonly errorFormat: 'text' | 'json'
   /** ms, null for never; undefined leaves it to the plugin. */
   readonly expirationDelta: number | null | undefined
@@ -114,6 +120,8 @@ const RULES: Rules<TusOptions> = {
   keepRecords: boolean,
   deletePartials: boolean,
   concatenationWait: delay(0),
+  maxParts: whole(1),
+  maxWaitingFinals: whole(1),
   requireUser: boolean,
   errorFormat: oneOf('text', 'json')
 }
@@ -138,6 +146,8 @@ export function settingsOf (options: TusOptions): TusSettings {
     keepRecords: options.keepRecords ?? false,
     deletePartials: options.deletePartials ?? false,
     concatenationWait: options.concatenationWait ?? 20_000,
+    maxParts: options.maxParts ?? 100,
+    maxWaitingFinals: options.maxWaitingFinals ?? 16,
     errorFormat: options.errorFormat ?? 'text',
     expirationDelta: lifetimeOf(options.expirationDelta, undefined),
     requireUser: options.requireUser

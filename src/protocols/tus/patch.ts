@@ -56,7 +56,7 @@ export async function patch (mount: TusMount, request: FastifyRequest, reply: Fa
   })
   if (upload.status === 'complete' && completed === undefined) return await repeatLast(mount, request, reply, upload, chunk)
   await mount.finals.keepAlive(caller, upload, mount.log(request))
-  if (completed !== undefined && isPartial(upload)) await mount.finals.partCompleted(caller, completed.upload, mount.log(request))
+  if (completed !== undefined && isPartial(upload)) mount.finals.partCompleted(caller, completed.upload, mount.log(request))
   setOffset(reply, upload)
   mount.setExpires(reply, upload)
   return await send(reply, 204, completed?.reply)
@@ -92,7 +92,7 @@ async function completeByLastByte (
   }
   const known = await engine.get(caller, id)
   const { upload, reply: wish } = await engine.complete(caller, id, { silent: isPartial(known) })
-  if (isPartial(upload)) await finals.partCompleted(caller, upload, mount.log(request))
+  if (isPartial(upload)) finals.partCompleted(caller, upload, mount.log(request))
   setOffset(reply, upload)
   mount.setExpires(reply, upload)
   return await send(reply, 204, wish)

@@ -10,6 +10,13 @@ export class Refusal extends Error {
   ) { super(message) }
 }
 
+/** More final uploads than `most` would wait for one part. */
+export class TooManyFinals extends Refusal {
+  constructor (most: number) {
+    super(429, 'CONCAT', `Upload-Concat names a part that ${most} unfinished uploads wait for: finish it first`, { 'retry-after': '5' })
+  }
+}
+
 export const badHeader = (name: string, what: string): Refusal => new Refusal(400, 'HEADER', `${name} ${what}`)
 export const wrongVersion = (): Refusal => new Refusal(412, 'VERSION', 'Tus-Resumable must be 1.0.0', { 'tus-version': '1.0.0' })
 export const wrongContentType = (): Refusal => new Refusal(415, 'CONTENT_TYPE', 'Content-Type must be application/offset+octet-stream')
