@@ -80,6 +80,8 @@ const cases: Readonly<Record<string, Case>> = {
       keepRecords: no,
       deletePartials: ['x', ...no],
       concatenationWait: delay.wrong,
+      maxParts: [0, 1.5, '1', null],
+      maxWaitingFinals: [0, 1.5, '1', null],
       requireUser: no,
       errorFormat: ['x', null, 'xml']
     },
@@ -91,6 +93,8 @@ const cases: Readonly<Record<string, Case>> = {
       checksum: checksum.right,
       expirationDelta: lifetime.right,
       concatenationWait: delay.right,
+      maxParts: [1, 1000],
+      maxWaitingFinals: [1, 1000],
       errorFormat: ['text', 'json']
     }
   },

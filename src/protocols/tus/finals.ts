@@ -14,7 +14,7 @@ export interface FinalState {
 
 type Log = (error: unknown, upload: string) => void
 
-/** Final uploads that are put together at a time after the replies to those who brought their last bytes. */
+/** Final uploads that are put together at a time, after the replies. */
 const JOBS = 2
 
 /**
