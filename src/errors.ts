@@ -83,6 +83,10 @@ export const ShuttingDown = createError('FST_CHUNKED_UPLOAD_SHUTTING_DOWN', 'Ser
 export const FormInvalid = createError<[string]>('FST_CHUNKED_UPLOAD_FORM', 'Form is invalid: %s', 400)
 /** The message is the parser's. */
 export const JsonInvalid = createError<[string]>('FST_CHUNKED_UPLOAD_JSON', 'JSON is invalid: %s', 400)
+/** A request answers for one file: another one in its form would be lost. */
+export const SecondFile = createError<[string]>(
+  'FST_CHUNKED_UPLOAD_SECOND_FILE', 'Form has a second file in "%s": send each file in a request of its own', 400
+)
 export const FormTooLarge = createError<[string]>('FST_CHUNKED_UPLOAD_FORM_TOO_LARGE', 'Form is too large: %s', 413)
 
 // ── Encryption at rest ──────────────────────────────────────────────────────────────────────────────────────────────

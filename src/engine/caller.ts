@@ -60,6 +60,11 @@ export interface UploadDraft {
   readonly checksum: { readonly algorithm: string, readonly value: string | null } | null
   /** ms from now until the unfinished upload expires; null for never. */
   readonly expiresIn: number | null
+  /**
+   * True where the request that creates the upload brings all of its bytes: its time counts from the last of them, as the request may take
+   * longer than `expiresIn`.
+   */
+  readonly oneRequest?: boolean
   /** True gives the upload a small integer beside its id. */
   readonly serial: boolean
   /** True for a part of a file that is put together later: it has no name and type of its own, and expires when it is complete, too. */

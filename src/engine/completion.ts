@@ -15,6 +15,8 @@ export interface CompleteRequest {
   readonly checksum?: string
   /** Takes the contiguous bytes that are there as the whole file, whatever size was declared. */
   readonly asReceived?: boolean
+  /** True in the request that brought the bytes: their time was checked when they began to come. */
+  readonly sameRequest?: boolean
   /** Partial uploads of a concatenation finish without asking or telling the host. */
   readonly silent?: boolean
   /** What completion changes in the record beside its status, once the host's `onComplete` has said how to answer. */
@@ -78,7 +80,8 @@ export class Completion {
       checksumState: null,
       received: addRange([], [0, size])
     })
-    const onComplete = request.silent === true ? undefined : caller.hooks.onComplete
+    const hook = request.silent === true ? undefined : caller.hooks.onComplete
+    const onComplete: typeof hook = hook && (async seen => await this.#unlessRefused(upload, async () => await hook(seen)))
     const { reply, ...agreed }: Agreed = onComplete === undefined
       ? { upload: settled, reply: undefined }
       : await this.#agreement.of(settled, size, { onComplete, describe, target: this.#target(settled), hold })
@@ -128,6 +131,18 @@ export class Completion {
     if (state.offset === size) return state
     if (!hold.lost) await this.#records.update(upload.id, current => ({ ...current, checksumState: state }), upload)
     throw stopping.aborted ? new ShuttingDown() : new TakenOver()
+  }
+
+  /** Asks the host. Where he refuses, a size that only this completion settled is open again, so that more bytes may follow. */
+  async #unlessRefused<T> (upload: UploadingUpload, ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask()
+    } catch (error) {
+      if (upload.size === null) {
+        await this.#records.update(upload.id, current => ({ ...asUploading(current), size: null })).catch(() => {})
+      }
+      throw error
+    }
   }
 
   /**

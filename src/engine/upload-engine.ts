@@ -271,7 +271,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    */
   async complete (caller: Caller, id: string, request: CompleteRequest = {}): Promise<Completed> {
     return await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => {
-      assertUploading(upload)
+      assertUploading(upload, request.sameRequest)
       return await this.#finish(caller, upload, request, hold)
     }).catch(this.#goneIfRemoving(id))
   }

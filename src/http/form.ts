@@ -1,8 +1,8 @@
 import { parse as parseQuery } from 'node:querystring'
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import { FormInvalid, FormTooLarge, JsonInvalid } from '../errors.js'
-import { type Part, readParts } from './multipart.js'
+import { FormInvalid, FormTooLarge, JsonInvalid, SecondFile } from '../errors.js'
+import { type FilePart, type Part, readParts } from './multipart.js'
 import { readBody } from './read-body.js'
 import { bodyOf, stallTimeoutOf } from './stream-scope.js'
 
@@ -27,6 +27,16 @@ export function formKind (request: FastifyRequest): FormKind | undefined {
 /** The parts of a multipart form. @throws as {@link readParts} */
 export function partsOf (request: FastifyRequest): AsyncGenerator<Part, void, undefined> {
   return readParts(bodyOf(request), request.headers['content-type'] ?? '', { stallTimeout: stallTimeoutOf(request) })
+}
+
+/**
+ * Reads a file part beside the one that the request is about. Where a page's form has a field in which no file was chosen, the part is
+ * empty and has no name.
+ * @throws {SecondFile} it is a file
+ */
+export async function assertNoFile ({ name, filename, body }: FilePart): Promise<void> {
+  const first = await body.iterator({ destroyOnReturn: false }).next()
+  if (filename !== '' || first.done !== true) throw new SecondFile(name)
 }
 
 /**

@@ -110,6 +110,10 @@ t.test('each fault of a whole file in one request has its answer, and nothing is
     refused('1: an empty checksum', 'collection', form([{ name: 'md5', content: '' }, FILE]), NO_CHECKSUM),
     refused('6: a wrong checksum', 'collection', form([FILE, { name: 'md5', content: '12345' }]), WRONG),
     refused('6: a wrong checksum before the file', 'collection', form([{ name: 'md5', content: '12345' }, FILE]), WRONG),
+    refused('a second file', 'collection', form([FILE, { ...FILE, filename: 'other.txt', content: 'another' }, MD5]),
+      detail('Form has a second file in "file": send each file in a request of its own')),
+    refused('a second file in another field', 'collection', form([{ ...FILE, name: 'my_file' }, MD5, FILE]),
+      detail('Form has a second file in "file": send each file in a request of its own')),
     refused('a form that ends within the file', 'collection', form([MD5, FILE], ''), detail(/^Form parse error - ./)),
     refused('a form that ends behind the file', 'collection', form([FILE, MD5], ''), detail(/^Form parse error - ./))
   ]) await provesFault(t, server, fault)
@@ -123,7 +127,7 @@ t.test('a whole file in one request is complete at once, its fields before or be
     [MD5, FILE],
     [MD5, { name: 'filename', content: 'other.txt' }, { ...FILE, name: 'my_file' }],
     [{ ...FILE, name: 'my_file' }, { name: 'filename', content: 'other.txt' }, { name: 'unknown', content: 'x' }, MD5],
-    [{ name: 'unknown', filename: 'b', content: 'other bytes' }, FILE, { ...FILE, content: 'a second file' }, MD5]
+    [{ name: 'unknown', filename: 'b', content: 'other bytes' }, FILE, { ...FILE, filename: '', content: '' }, MD5]
   ]
   for (const [at, parts] of orders.entries()) {
     const message = withHeaders(form(parts), at === 0 ? { 'content-range': 'bytes 5-9/100' } : {})

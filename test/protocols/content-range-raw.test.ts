@@ -140,3 +140,20 @@ t.test('invariants 8 and 13: of a body that is longer than announced no more is 
   }
   t.equal((await server.send('OPTIONS', '/uploads/')).status, 204)
 })
+
+t.test('a raw chunk is one by its headers: a file may be JSON, or look like a form', async t => {
+  const server = await serve(t)
+  const types = ['application/json', 'application/ld+json', 'application/x-www-form-urlencoded', 'application/geo+json; charset=utf-8']
+  for (const type of types) {
+    const first = await server.send('PUT', '/uploads/', raw(type, '{"a":', { 'content-range': 'bytes 0-4/7' }))
+    t.equal(first.status, 200, type)
+    const path = `/uploads/${field(first, 'id')}`
+    t.match((await server.send('PUT', path, raw(type, '1}', { 'content-range': 'bytes 5-6/7' }))).json, { offset: 7 }, type)
+    const upload = await server.app.chunkedUpload.get(field(first, 'id'))
+    t.match(upload, { contentType: type.split(';')[0] })
+  }
+  const unlike = await server.send('PUT', '/uploads/', raw('application/json', '{"a":1}', { 'content-range': 'bytes 0-4/7' }))
+  t.equal(unlike.status, 400, 'of another length it is a form without a file')
+  const checksum = await server.send('POST', '/uploads/', raw('application/json', '{"a":1}', { 'content-range': 'bytes 0-6/7' }))
+  t.equal(checksum.status, 400, 'a whole file in one request is always a form')
+})

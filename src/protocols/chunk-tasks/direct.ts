@@ -49,6 +49,7 @@ async function newUpload ({ uploads: { engine }, settings }: Mount, caller: Call
     chunkSize: null,
     checksum: checksum === false ? null : { algorithm: checksum, value: null },
     expiresIn: expirationDelta,
+    oneRequest: true,
     serial: false
   })
 }
@@ -64,7 +65,7 @@ async function storeWhole (
   const wanted = { ...wantedOf(file), contentType, encrypted, fileSize: offsetOf(upload), user: caller.user }
   const pool = await checkPolicy({ ...settings, encryption: undefined }, wanted, request)
   await engine.amend(caller, id, { protocolState: { ...upload.protocolState, ...newTaskState(wanted, null) } })
-  return await sendFile(mount, await engine.complete(caller, id, { asReceived: true }), pool, request, reply)
+  return await sendFile(mount, await engine.complete(caller, id, { asReceived: true, sameRequest: true }), pool, request, reply)
 }
 
 function wantedOf ({ fields, filename, contentType }: FormFile) {

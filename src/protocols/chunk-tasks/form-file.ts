@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { FastifyRequest } from 'fastify'
-import { formKind, partsOf } from '../../http/form.js'
+import { assertNoFile, formKind, partsOf } from '../../http/form.js'
 import type { FilePart } from '../../http/multipart.js'
 
 /** The file part of a form, on its way. */
@@ -13,7 +13,7 @@ export interface FormFile {
   readonly fields: Readonly<Record<string, string>>
   /** Tells how many bytes the file has, and reads what is left of it to find out, but no more than `limit` of them. */
   count (limit: number): Promise<number>
-  /** Reads the rest of the form. @throws {FormInvalid} {@link BodyCut} */
+  /** Reads the rest of the form. @throws {SecondFile} {@link FormInvalid} {@link BodyCut} */
   finish (): Promise<void>
 }
 
@@ -47,7 +47,7 @@ export async function withFile<T> (
       fields,
       count: counting(body),
       finish: async () => {
-        for (let more = await nextFile(); more !== undefined; more = await nextFile()) more.body.resume()
+        for (let more = await nextFile(); more !== undefined; more = await nextFile()) await assertNoFile(more)
       }
     })
   } finally {

@@ -2,10 +2,11 @@ import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { FormInvalid, LengthMismatch } from '../../errors.js'
 import { dispositionFilename } from '../../http/content-disposition.js'
-import { formKind, mediaType, partsOf, readForm } from '../../http/form.js'
+import { assertNoFile, formKind, mediaType, partsOf, readForm } from '../../http/form.js'
 import type { FilePart } from '../../http/multipart.js'
 import { readBody } from '../../http/read-body.js'
 import { bodyOf, contentLength, hasBody, stallTimeoutOf } from '../../http/stream-scope.js'
+import { chunkLength } from './range-header.js'
 import { noChunk, unsupportedMediaType } from './wording.js'
 
 /** The bytes of a request, and what the client says of their file. */
@@ -22,7 +23,7 @@ export interface Chunk {
   readonly stallTimeout: number
   /** The bytes are a form's: clients send a chunk again as a whole. Of a raw body what has arrived may be kept. */
   readonly atomic: boolean
-  /** Reads the rest of the form. */
+  /** Reads the rest of the form. @throws {SecondFile} {@link FormInvalid} {@link BodyCut} */
   finish (): Promise<void>
 }
 
@@ -40,6 +41,7 @@ export interface ChunkRules {
  */
 export async function withChunk<T> (request: FastifyRequest, rules: ChunkRules, work: (chunk: Chunk) => Promise<T>): Promise<T> {
   const kind = formKind(request)
+  if (rules.raw && kind !== 'multipart' && isRawChunk(request)) return await work(rawChunk(request))
   if (kind === 'multipart') return await withFilePart(request, rules.fieldNames, work)
   if (kind === 'json') {
     // What JSON there is does not matter, but it has to be some.
@@ -49,6 +51,12 @@ export async function withChunk<T> (request: FastifyRequest, rules: ChunkRules, 
   const range = request.headers['content-range'] ?? ''
   if (!rules.raw || (range === '' && rules.requireContentRange)) throw unsupportedMediaType(request.headers['content-type'] ?? '')
   return await work(rawChunk(request))
+}
+
+/** True where the headers say that the body is a chunk, whatever its type: a file may be JSON or look like a form. */
+function isRawChunk (request: FastifyRequest): boolean {
+  const length = chunkLength(request.headers['content-range'])
+  return length !== undefined && length === contentLength(request)
 }
 
 function rawChunk (request: FastifyRequest): Chunk {
@@ -89,7 +97,7 @@ async function withFilePart<T> (request: FastifyRequest, fieldNames: readonly st
       stallTimeout: stallTimeoutOf(request),
       atomic: true,
       finish: async () => {
-        for (let more = await nextFile(); more !== undefined; more = await nextFile()) more.body.resume()
+        for (let more = await nextFile(); more !== undefined; more = await nextFile()) await assertNoFile(more)
       }
     })
   } finally {

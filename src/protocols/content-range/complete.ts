@@ -29,7 +29,7 @@ export function single (mount: Mount): RouteHandlerMethod {
     return await withChunk(request, { ...settings, raw: false }, async chunk => {
       const completed = await storeFirst(mount, caller, chunk, undefined, request.log, async ({ id }) => {
         const checksum = checksumOf(chunk.fields.get(settings.checksum === false ? '' : settings.checksum), settings)
-        return await engine.complete(caller, id, { ...checksum !== undefined && { checksum } })
+        return await engine.complete(caller, id, { sameRequest: true, ...checksum !== undefined && { checksum } })
       })
       return sendCompleted(reply, completed, () => sendRecord(reply, completed.upload, settings))
     })

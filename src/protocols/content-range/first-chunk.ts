@@ -32,6 +32,7 @@ export async function storeFirst<T> (
     chunkSize: null,
     checksum: settings.checksum === false ? null : { algorithm: settings.checksum, value: null },
     expiresIn: settings.expirationDelta,
+    oneRequest: range === undefined,
     serial: false
   })
   try {

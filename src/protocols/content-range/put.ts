@@ -1,6 +1,6 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { checkSize } from '../../engine/draft.js'
-import { LengthMismatch } from '../../errors.js'
+import { LengthMismatch, SecondFile } from '../../errors.js'
 import type { Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { type Chunk, tellingLength, withChunk } from './chunk.js'
@@ -48,8 +48,8 @@ export async function storeNext (
     ...range !== undefined && settings.requireComplete && { size: range.total },
     check: () => { if (range !== undefined) checkSize(engine.storage, caller, range.total) }
   }))
-  // What may be wrong with the rest of the form does not change that the chunk is stored.
-  await chunk.finish().catch(() => {})
+  // What may be wrong with the rest of the form does not change that the chunk is stored, but no file may get lost in silence.
+  await chunk.finish().catch((error: unknown) => { if (error instanceof SecondFile) throw error })
   return upload
 }
 

@@ -8,6 +8,14 @@ export interface ChunkRange {
   readonly total: number
 }
 
+const CONTENT_RANGE = /^bytes (\d+)-(\d+)\/(\d+)$/
+
+/** Bytes of the chunk that a Content-Range names; undefined where it names none. */
+export function chunkLength (header: string | undefined): number | undefined {
+  const [, first, last] = CONTENT_RANGE.exec(header ?? '') ?? []
+  return first === undefined || last === undefined ? undefined : Number(BigInt(last) - BigInt(first)) + 1
+}
+
 /**
  * `bytes 0-9/20` in exactly this form, as the original has it; undefined for any other. Numbers may have any length.
  * @param checkTotal throws where the total is beyond the limit
@@ -17,7 +25,7 @@ export interface ChunkRange {
 export function parseContentRange (
   header: string | undefined, checkTotal: (total: number) => void, late: boolean
 ): ChunkRange | undefined {
-  const [, first, last, whole] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(header ?? '') ?? []
+  const [, first, last, whole] = CONTENT_RANGE.exec(header ?? '') ?? []
   if (first === undefined || last === undefined || whole === undefined) return undefined
   const [start, end, total] = [BigInt(first), BigInt(last), BigInt(whole)]
   if (end >= total) throw new Refused(`End of chunk exceeds reported total (${total} bytes)`)

@@ -3,7 +3,7 @@ import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { Caller } from '../../engine/caller.js'
 import { BodyCut, FormInvalid, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
-import { mediaType, partsOf } from '../../http/form.js'
+import { assertNoFile, mediaType, partsOf } from '../../http/form.js'
 import type { Part } from '../../http/multipart.js'
 import { hasBody } from '../../http/stream-scope.js'
 import type { Upload } from '../../upload.js'
@@ -65,7 +65,8 @@ class ChunkForm {
 
   async #take (part: Part): Promise<void> {
     if (part.kind === 'field') this.#fields.set(part.name, part.value)
-    else if (this.#file !== undefined || !this.#mount.fieldNames.includes(part.name)) part.body.resume()
+    else if (!this.#mount.fieldNames.includes(part.name)) part.body.resume()
+    else if (this.#file !== undefined) await assertNoFile(part)
     else {
       this.#file = part
       const { uploadId } = this

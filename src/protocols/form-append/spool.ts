@@ -53,6 +53,7 @@ async function intoStorage ({ engine, spoolExpiry }: Spool, caller: Caller, body
     chunkSize: null,
     checksum: null,
     expiresIn: spoolExpiry,
+    oneRequest: true,
     serial: false
   })
   const discard = async (): Promise<void> => { await engine.remove(caller, created.id).catch(() => {}) }

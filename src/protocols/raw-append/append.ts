@@ -1,8 +1,9 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { type Caller, internalCaller } from '../../engine/caller.js'
-import { BodyCut, FormInvalid } from '../../errors.js'
-import { formKind, partsOf } from '../../http/form.js'
+import { BodyCut, FormInvalid, SecondFile } from '../../errors.js'
+import { assertNoFile, formKind, partsOf } from '../../http/form.js'
+import type { FilePart, Part } from '../../http/multipart.js'
 import { bodyOf, contentLength, hasBody } from '../../http/stream-scope.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import { callerOf, type Mount, NoData, videoOf } from './mount.js'
@@ -33,15 +34,29 @@ async function storeBody (request: FastifyRequest, store: Store): Promise<boolea
 
 async function storeFile (request: FastifyRequest, store: Store): Promise<boolean> {
   if (!hasBody(request)) throw noData()
-  for await (const part of partsOf(request)) {
-    if (part.kind === 'field') continue
-    try {
-      return await store(part.body)
-    } catch (error) {
-      throw error instanceof BodyCut && request.raw.complete ? new FormInvalid('it ends within a part') : error
+  const parts = partsOf(request)
+  try {
+    for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
+      // Without an offset on the wire a refusal must leave nothing: the bytes end when the form has ended.
+      if (next.value.kind === 'file') return await store(Readable.from(aloneIn(parts, next.value), { objectMode: false }))
     }
+  } catch (error) {
+    if (!(error instanceof BodyCut)) throw error
+    if (error.cause instanceof SecondFile) throw error.cause
+    throw request.raw.complete ? new FormInvalid('it ends within a part') : error
+  } finally {
+    // Not awaited: it would wait for the next part of a form that nobody reads any more.
+    parts.return().catch(() => {})
   }
   throw noData()
+}
+
+/** The bytes of a file, which ends with its form. @throws {SecondFile} */
+async function * aloneIn (parts: AsyncIterator<Part>, file: FilePart): AsyncGenerator<Uint8Array, void, undefined> {
+  yield * file.body.iterator({ destroyOnReturn: false })
+  for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
+    if (next.value.kind === 'file') await assertNoFile(next.value)
+  }
 }
 
 /** True when these are the first bytes of the video. */
