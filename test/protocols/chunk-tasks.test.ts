@@ -261,7 +261,16 @@ t.test('a file that is there already need not be sent: instant upload', async t 
         const first = await upload(server, TEN, { hash })
         const answer = await create(server, { hash: hash.toUpperCase(), ...wanted }, user)
         t.equal(members(answer)['file_exists'], known)
-        if (known) exactly(t, answer, 200, { file_exists: true, file: first.json, task_id: null, chunk_size: null, chunks_count: null })
+        if (known && user === 'bob') {
+          const { file } = members(answer)
+          t.match(file, { account_id: 'bob', size: 10, name: 'a.bin' })
+          t.notMatch(file, { id: members(first)['id'] }, 'a record of his own')
+          t.notOk(answer.text.includes('ann') || answer.text.includes(String(members(first)['storage_id'])), 'nothing of the other one')
+          const again = await create(server, { hash, file_name: 'b.bin' }, user)
+          t.match(again.json, { file_exists: true, file: { id: Object(file).id } }, 'made once')
+        } else if (known) {
+          exactly(t, answer, 200, { file_exists: true, file: first.json, task_id: null, chunk_size: null, chunks_count: null })
+        }
       })
     }
   }
@@ -298,7 +307,9 @@ t.test('a file that the host keeps without its checksum is not found by others, 
   await upload(server, Buffer.from('good'), { hash: hashOf('md5', 'good'), expired_at: '2001-01-01' })
   await upload(server, Buffer.from('evil'), { hash: hashOf('md5', 'good'), file_name: 'unverified' }, 'mallory')
   t.match((await create(server, { hash: hashOf('md5', 'good'), file_size: 4 }, 'victim')).json, { file_exists: false })
-  t.match((await create(server, { hash }, 'victim')).json, { file_exists: true, file: { id } })
+  const { file } = members(await create(server, { hash }, 'victim'))
+  t.match(file, { account_id: 'victim' })
+  t.not(Object(file).id, id)
 })
 
 t.test('of several files with a hash the one of the right pool is found, and none that is over', async t => {

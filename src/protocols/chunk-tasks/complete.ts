@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { UploadIncomplete } from '../../errors.js'
 import type { Completed } from '../../engine/upload-engine.js'
+import type { Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { cloudFile } from './cloud-file.js'
 import type { Pool } from './hooks.js'
@@ -8,7 +9,7 @@ import { type Mount, type OpenTask, callerOf, openTask, sendJson } from './mount
 import { findPool } from './policy.js'
 import { Refused, uploadFailed } from './problem.js'
 import { verifyEncrypted } from './verify-encrypted.js'
-import { missingChunks, sizeOf } from './task.js'
+import { missingChunks, sizeOf, taskStateOf } from './task.js'
 import { isLost } from './wording.js'
 
 /** POST complete/{taskId}: the chunks are one file. Whatever is refused keeps the task, so that the client can send what is missing. */
@@ -17,7 +18,7 @@ export function complete (mount: Mount): RouteHandlerMethod {
     const caller = await callerOf(mount, request, reply)
     const task = await openTask(mount, caller, request)
     assertNothingMissing(mount, task)
-    const pool = await checkPlace(mount, caller, task, request)
+    const pool = await checkPlace(mount, caller, task.upload, request)
     try {
       const completed = await verifyEncrypted(mount, task, request, () => mount.uploads.engine.complete(caller, task.upload.id))
       return await sendFile(mount, completed, pool, request, reply)
@@ -49,9 +50,10 @@ function assertNothingMissing ({ settings: { maxChunks } }: Mount, { upload }: O
 }
 
 /** Whether pool and bundle are still there for the file; the bundle's expiry becomes the file's. @throws {Refused} */
-async function checkPlace (
-  { uploads: { engine }, settings }: Mount, caller: Caller, { upload, state }: OpenTask, request: FastifyRequest
+export async function checkPlace (
+  { uploads: { engine }, settings }: Mount, caller: Caller, upload: Upload, request: FastifyRequest
 ): Promise<Pool | null> {
+  const state = taskStateOf(upload)
   const pool = await findPool(settings, state.pool_id, request)
   if (pool === undefined) throw uploadFailed('The pool of this upload is not available.')
   if (state.bundle_id === null || settings.resolveBundle === undefined) return pool

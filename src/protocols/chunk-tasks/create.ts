@@ -1,8 +1,10 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { checkSize } from '../../engine/draft.js'
-import type { JsonObject, Upload } from '../../upload.js'
+import { ChecksumMismatch, UploadGone } from '../../errors.js'
+import type { CompleteUpload, JsonObject, Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { cloudFile } from './cloud-file.js'
+import { checkPlace } from './complete.js'
 import { findKnown } from './dedupe.js'
 import { type Mount, callerOf, sendJson } from './mount.js'
 import { type NewTask, algorithmOf, chunkSizeFor, newTaskState, readNewTask } from './new-task.js'
@@ -17,7 +19,10 @@ export function create (mount: Mount): RouteHandlerMethod {
     const task = await readNewTask(request)
     const wanted = { ...task.wanted, user: caller.user }
     const pool = await checkPolicy(mount.settings, wanted, request)
-    const known = await findKnown(mount, caller, wanted, request)
+    const found = await findKnown(mount, caller, wanted, request)
+    const known = found !== undefined && isOfAnother(mount, caller, found)
+      ? await copyFor(mount, caller, found, task, request)
+      : found
     return sendJson(reply, known === undefined
       ? newTaskAnswer(await createUpload(mount, caller, task, request))
       : {
@@ -27,6 +32,31 @@ export function create (mount: Mount): RouteHandlerMethod {
           chunk_size: null,
           chunks_count: null
         })
+  }
+}
+
+/** What a function of the host has found is shown as it is: the host has decided that. */
+function isOfAnother ({ settings: { dedupe } }: Mount, { restricted, user }: Caller, found: CompleteUpload): boolean {
+  return typeof dedupe !== 'function' && restricted && (user === null || found.user !== user)
+}
+
+/**
+ * A record of the caller's own with a copy of the bytes: he learns nothing of the other record, and what becomes of one does not touch
+ * the other. Undefined when the file is not there any more as it was. A copy that a crash
+ * interrupts is an unfinished upload, which expires.
+ */
+async function copyFor (
+  mount: Mount, caller: Caller, found: CompleteUpload, task: NewTask, request: FastifyRequest
+): Promise<CompleteUpload | undefined> {
+  const { uploads: { engine } } = mount
+  const copy = await createUpload(mount, caller, task, request)
+  try {
+    await checkPlace(mount, caller, copy, request)
+    return (await engine.concat(caller, copy.id, [found])).upload
+  } catch (error) {
+    await engine.remove({ ...caller, hooks: {} }, copy.id).catch(() => {})
+    if (error instanceof UploadGone || error instanceof ChecksumMismatch) return undefined
+    throw error
   }
 }
 

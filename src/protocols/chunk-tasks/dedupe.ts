@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { UploadEngine } from '../../engine/upload-engine.js'
 import type { CompleteUpload, Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { WantedTask } from './hooks.js'
@@ -21,22 +22,29 @@ export async function findKnown (
     const found = await dedupe(wanted, request)
     return found?.status === 'complete' ? found : undefined
   }
-  const everybody = dedupe === 'all' || !caller.restricted
-  // Anonymous users are not one user: what one of them stored is nothing to the others.
-  if (!everybody && caller.user === null) return undefined
-  const mount = { protocol: caller.protocol ?? '' }
+  const { restricted, user } = caller
+  const anyPool = dedupe === 'all' || !restricted
   const hash = wanted.hash.toLowerCase()
   const fits = (upload: Upload): upload is CompleteUpload => upload.status === 'complete' && upload.size === wanted.fileSize &&
     isTaskState(upload.protocolState) && upload.protocolState.encryption === null && !isOver(upload.protocolState.expired_at) &&
-    (everybody || upload.protocolState.pool_id === wanted.poolId) && hashFor(caller, upload, upload.protocolState) === hash
+    (anyPool || upload.protocolState.pool_id === wanted.poolId) && hashFor(caller, upload, upload.protocolState) === hash
 
   const algorithm = algorithmOf(hash)
-  if (algorithm !== undefined) {
-    const owner = everybody ? mount : { ...mount, user: caller.user }
-    const found = await engine.records.findByChecksum({ ...owner, algorithm, value: hash, accept: fits })
-    return found !== undefined && fits(found) ? found : undefined
+  if (algorithm === undefined) return await findUnverified(engine, caller, fits)
+  // His own goes first. Anonymous users are not one user: what one of them stored is not the other's own.
+  const owners = [...restricted && user !== null ? [{ user }] : [], ...anyPool ? [{}] : []]
+  for (const owner of owners) {
+    const query = { protocol: caller.protocol ?? '', ...owner, algorithm, value: hash, accept: fits }
+    const found = await engine.records.findByChecksum(query)
+    if (found !== undefined && fits(found)) return found
   }
-  // No index for the rest. Nobody has verified such a hash: whoever looks for it has to have said it himself.
+  return undefined
+}
+
+/** No index tells of such a hash, and nothing has verified it: its user has to have said it himself. */
+async function findUnverified (
+  engine: UploadEngine, caller: Caller, fits: (upload: Upload) => upload is CompleteUpload
+): Promise<CompleteUpload | undefined> {
   if (caller.user === null) return undefined
   const newest = { status: 'complete', order: { by: 'activity', descending: true }, offset: 0, limit: NEWEST } as const
   return (await engine.listPage({ ...caller, restricted: true }, newest)).find(fits)

@@ -30,8 +30,12 @@ export interface ChunkTasksOptions extends ChunkTaskHooks {
   readonly maxChunks?: number | undefined
   /**
    * Which files make an upload needless when a client names their hash: `user`, the same user's in the same pool (everybody's where
-   * users are not restricted); `all`, which tells whoever knows a hash that somebody stored the file; a function that finds one; or none.
-   * Of other users' files only hashes that were verified count.
+   * users are not restricted); `all`, those of all users, too; a function that finds one, which is shown as it is; or none.
+   *
+   * `all` tells the client that the file is there, and gives him a record of his own with a copy of the bytes: nothing of the other
+   * record, and no access to it. `onCreate`, `onComplete` and all limits hold for it; the answer takes as long as copying does. Anonymous
+   * clients get a new copy each time: set `requireUser` where that is too much. Of other
+   * users' files only hashes that were verified count.
    * @default 'user'
    */
   readonly dedupe?: 'user' | 'all' | false | FindFile | undefined
