@@ -75,6 +75,14 @@ export const ChecksumMismatch = createError<[string]>('FST_CHUNKED_UPLOAD_CHECKS
 /** The connection broke in the body. Nobody is left to read the answer. */
 export const BodyCut = createError('FST_CHUNKED_UPLOAD_BODY_CUT', 'Request body ended early', 400)
 export const BodyStalled = createError<[number]>('FST_CHUNKED_UPLOAD_STALLED', 'No data for %d ms', 408)
+/** A hook of the host decodes the body, so that offsets, which count the bytes as they are sent, would be wrong for ever. */
+export const BodyDecoded = createError(
+  'FST_CHUNKED_UPLOAD_DECODED', 'This server decodes bodies, which breaks offsets: send the file without Content-Encoding', 415
+)
+/** Forms, JSON and bodies without an offset. Routes of uploads are left out of the host's decoding, as it makes offsets wrong. */
+export const BodyEncoded = createError(
+  'FST_CHUNKED_UPLOAD_ENCODED', 'Bodies with Content-Encoding are not read here: send it uncompressed', 415
+)
 /** A newer request of the same upload took over, or the upload was removed. */
 export const TakenOver = createError('FST_CHUNKED_UPLOAD_TAKEN_OVER', 'A newer request has taken over this upload', 409)
 export const ShuttingDown = createError('FST_CHUNKED_UPLOAD_SHUTTING_DOWN', 'Server is shutting down', 503)

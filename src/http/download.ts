@@ -18,6 +18,8 @@ export interface DownloadOptions {
   readonly inline?: readonly string[]
   /** Media type of the reply. @default what the client said it uploads, `application/octet-stream` when that is none */
   readonly contentType?: string
+  /** Content-Encoding that the bytes were sent with, and still have. @default none */
+  readonly contentEncoding?: string
   /** Name under which browsers save the file. @default what the client called it */
   readonly filename?: string
 }
@@ -52,6 +54,9 @@ export async function sendUpload (
   if (verdict !== undefined) return reply.code(verdict).send()
 
   const contentType = options.contentType ?? safeType(upload.contentType)
+  // There is no other form of the bytes, whatever Accept-Encoding says.
+  const { contentEncoding = '' } = options
+  if (CODINGS.test(contentEncoding)) reply.header('content-encoding', contentEncoding)
   const shown = isInline(contentType, options.inline ?? [])
   const name = safeName(options.filename ?? upload.filename)
   reply.header('content-disposition', contentDisposition(name, {
@@ -74,7 +79,8 @@ export async function sendUpload (
 
   const [first, ...others] = ranges
   if (first === undefined) {
-    return reply.code(416).removeHeader('content-disposition').header('content-range', `bytes */${size}`).send()
+    return reply.code(416).removeHeader('content-disposition').removeHeader('content-encoding')
+      .header('content-range', `bytes */${size}`).send()
   }
   reply.code(206)
   if (others.length === 0) {
@@ -85,11 +91,19 @@ export async function sendUpload (
   return await answer(several.contentType, several.length, several.body)
 }
 
+/** The coding of the bytes, for protocols that note Content-Encoding in the metadata of an upload. */
+export function keptCoding ({ metadata: { contentEncoding } }: Upload): Pick<DownloadOptions, 'contentEncoding'> {
+  return typeof contentEncoding === 'string' ? { contentEncoding } : {}
+}
+
 /** Types that cannot run scripts, whatever a browser makes of them; what it makes of others is for the browser to know. */
 const PASSIVE = /^(?:image\/(?!svg)|audio\/|video\/|font\/|text\/plain|application\/pdf)/i
 
 /** A media type as RFC 9110, section 8.3.1, writes it, with its parameters. */
 const MEDIA_TYPE = /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?:\s*;\s*[\w!#$&^.+-]+=(?:[\w!#$&^.+:/-]+|"[\w !#$&^.+:/,;=()-]*"))*$/
+
+/** A list of content codings (RFC 9110, section 8.4). */
+const CODINGS = /^[\w!#$&^.+*'`|~-]{1,40}(?:\s*,\s*[\w!#$&^.+*'`|~-]{1,40}){0,3}$/
 
 function safeType (contentType: string | null): string {
   return contentType !== null && contentType.length <= 255 && MEDIA_TYPE.test(contentType) ? contentType : 'application/octet-stream'

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import { FormInvalid, FormTooLarge, JsonInvalid, SecondFile } from '../errors.js'
 import { type FilePart, type Part, readParts } from './multipart.js'
 import { readBody } from './read-body.js'
-import { bodyOf, stallTimeoutOf } from './stream-scope.js'
+import { assertUncoded, bodyOf, stallTimeoutOf } from './stream-scope.js'
 
 /** Bytes that a small form or JSON body may have. */
 const FORM_BYTES = 1024 * 1024
@@ -24,8 +24,9 @@ export function formKind (request: FastifyRequest): FormKind | undefined {
   return type === 'multipart/form-data' ? 'multipart' : undefined
 }
 
-/** The parts of a multipart form. @throws as {@link readParts} */
+/** The parts of a multipart form. @throws {BodyEncoded}, and as {@link readParts} */
 export function partsOf (request: FastifyRequest): AsyncGenerator<Part, void, undefined> {
+  assertUncoded(request)
   return readParts(bodyOf(request), request.headers['content-type'] ?? '', { stallTimeout: stallTimeoutOf(request) })
 }
 
@@ -42,7 +43,7 @@ export async function assertNoFile ({ name, filename, body }: FilePart): Promise
 /**
  * A small body as its fields: of JSON, of a URL-encoded or of a multipart form (files in it are skipped). An empty body has none.
  * The object has no prototype, so that any name is just a name.
- * @throws {JsonInvalid} {@link FormInvalid} {@link FormTooLarge} {@link BodyCut} {@link BodyStalled}
+ * @throws {BodyEncoded} {@link JsonInvalid} {@link FormInvalid} {@link FormTooLarge} {@link BodyCut} {@link BodyStalled}
  */
 export async function readForm (request: FastifyRequest): Promise<Readonly<Record<string, unknown>>> {
   const kind = formKind(request)
@@ -54,6 +55,7 @@ export async function readForm (request: FastifyRequest): Promise<Readonly<Recor
     }
     return fields
   }
+  assertUncoded(request)
   const text = await readText(bodyOf(request), stallTimeoutOf(request))
   if (text === '' || kind === undefined) return fields
   const parsed: unknown = kind === 'json' ? parseJson(text) : parseQuery(text)

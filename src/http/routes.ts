@@ -87,7 +87,8 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
     const known = methodsOf.get(url) ?? new Set<Method>()
     methodsOf.set(url, known)
     for (const one of [method].flat()) known.add(one)
-    const host = routeOptions({ name, method, url })
+    // @fastify/compress would decode bodies, whose offsets count the bytes as they are sent.
+    const host = { decompress: false as const, ...routeOptions({ name, method, url }) }
     declare(method, url, { ...host, errorHandler, handler, schema: { ...schema, ...host.schema }, config: { ...config, ...host.config } })
   }
   for (const [url, known] of methodsOf) {

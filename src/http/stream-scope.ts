@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import AjvCompiler from '@fastify/ajv-compiler'
 import SerializerSelector from '@fastify/fast-json-stringify-compiler'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { BodyCut } from '../errors.js'
+import { BodyCut, BodyDecoded, BodyEncoded } from '../errors.js'
 import { type OpenBodies, announcesBody } from './unread-body.js'
 
 const STALL_TIMEOUT = Symbol('chunked-upload.stallTimeout')
@@ -74,8 +74,30 @@ function streamOf ({ body, raw }: FastifyRequest): Readable | undefined {
  */
 export function contentLength (request: FastifyRequest): number | undefined {
   const value = request.headers['content-length']
-  const replaced = request.body instanceof Readable && request.body !== request.raw
-  return value === undefined || replaced ? undefined : Number(value)
+  return value === undefined || isReplaced(request.body, request.raw) ? undefined : Number(value)
+}
+
+/** Content-Encoding that the body still has; empty without one, and where the host's preParsing hooks have taken it away. */
+export function contentCoding ({ body, raw, headers }: FastifyRequest): string {
+  const { 'content-encoding': coding = '' } = headers
+  return isReplaced(body, raw) || coding.toLowerCase() === 'identity' ? '' : coding
+}
+
+/**
+ * For bodies at an offset of the client's: it counts the bytes as they are sent.
+ * @throws {BodyDecoded} a hook of the host has decoded them
+ */
+export function assertAsSent ({ body, raw, headers }: FastifyRequest): void {
+  if (isReplaced(body, raw) && headers['content-encoding'] !== undefined) throw new BodyDecoded()
+}
+
+/** For bodies that are looked into, or become a piece of a file without a place for their coding. @throws {BodyEncoded} */
+export function assertUncoded (request: FastifyRequest): void {
+  if (contentCoding(request) !== '') throw new BodyEncoded()
+}
+
+function isReplaced (body: unknown, raw: IncomingMessage): boolean {
+  return body instanceof Readable && body !== raw
 }
 
 /** `pipe` ends a stream with its source but does not break it with its source: a reader of `payload` would wait for ever. */

@@ -5,7 +5,7 @@ import { dispositionFilename } from '../../http/content-disposition.js'
 import { assertNoFile, formKind, mediaType, partsOf, readForm } from '../../http/form.js'
 import type { FilePart } from '../../http/multipart.js'
 import { readBody } from '../../http/read-body.js'
-import { bodyOf, contentLength, hasBody, stallTimeoutOf } from '../../http/stream-scope.js'
+import { bodyOf, contentCoding, contentLength, hasBody, stallTimeoutOf } from '../../http/stream-scope.js'
 import { chunkLength } from './range-header.js'
 import { noChunk, unsupportedMediaType } from './wording.js'
 
@@ -13,6 +13,8 @@ import { noChunk, unsupportedMediaType } from './wording.js'
 export interface Chunk {
   readonly body: Readable
   readonly contentType: string | null
+  /** Content-Encoding that the bytes have; empty without one. */
+  readonly contentEncoding: string
   /** As sent with the bytes; empty without one. */
   readonly filename: string
   /** The text fields of the form read so far: those behind the file are there only after {@link finish}. */
@@ -64,6 +66,7 @@ function rawChunk (request: FastifyRequest): Chunk {
   return {
     body,
     contentType: mediaType(request) || null,
+    contentEncoding: contentCoding(request),
     filename: dispositionFilename(request.headers['content-disposition']) ?? '',
     fields: new Map(),
     length: contentLength(request),
@@ -91,6 +94,7 @@ async function withFilePart<T> (request: FastifyRequest, fieldNames: readonly st
     return await work({
       body: file.body,
       contentType: file.contentType,
+      contentEncoding: '',
       filename: file.filename,
       fields,
       length: undefined,

@@ -23,10 +23,11 @@ export async function storeFirst<T> (
   if (lacksUser(settings, caller)) throw new Refused('Upload requires user authentication but user cannot be determined')
   const nameKnown = chunk.fields.has('filename')
   const filename = earlyName(chunk)
+  const { contentType, contentEncoding } = chunk
   const { id } = await engine.create(caller, {
     filename,
-    contentType: chunk.contentType,
-    metadata: {},
+    contentType,
+    metadata: contentEncoding === '' ? {} : { contentEncoding },
     protocolState: {},
     size: range === undefined ? chunk.length ?? null : settings.requireComplete ? range.total : null,
     chunkSize: null,

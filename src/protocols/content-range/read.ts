@@ -1,6 +1,6 @@
 import type { RouteHandlerMethod } from 'fastify'
 import { UploadGone, UploadNotFound } from '../../errors.js'
-import { type DownloadOptions, sendUpload } from '../../http/download.js'
+import { type DownloadOptions, keptCoding, sendUpload } from '../../http/download.js'
 import { sendList } from '../../http/list.js'
 import type { Upload } from '../../upload.js'
 import { type Mount, assertMayKnow, callerOf, lacksUser, sendRecord } from './mount.js'
@@ -37,7 +37,7 @@ export function download (mount: Mount, options: DownloadOptions): RouteHandlerM
     assertMayKnow(settings, caller)
     const upload = await engine.get(caller, wireId(idParam(request)))
     if (upload.status === 'uploading') throw new UploadNotFound()
-    return await sendUpload(request, reply, engine, upload, options)
+    return await sendUpload(request, reply, engine, upload, { ...options, ...keptCoding(upload) })
   }
 }
 

@@ -4,7 +4,7 @@ import { type Caller, internalCaller } from '../../engine/caller.js'
 import { BodyCut, FormInvalid, SecondFile } from '../../errors.js'
 import { assertNoFile, formKind, partsOf } from '../../http/form.js'
 import type { FilePart, Part } from '../../http/multipart.js'
-import { bodyOf, contentLength, hasBody } from '../../http/stream-scope.js'
+import { assertUncoded, bodyOf, contentLength, hasBody } from '../../http/stream-scope.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import { callerOf, type Mount, NoData, videoOf } from './mount.js'
 import { stateOf } from './video.js'
@@ -28,8 +28,8 @@ type Store = (body: Readable, length?: number) => Promise<boolean>
 
 async function storeBody (request: FastifyRequest, store: Store): Promise<boolean> {
   if (!hasBody(request)) throw noData()
-  // Of an encoded body, that the host decodes, the header tells another length.
-  return await store(bodyOf(request), request.headers['content-encoding'] === undefined ? contentLength(request) : undefined)
+  assertUncoded(request)
+  return await store(bodyOf(request), contentLength(request))
 }
 
 async function storeFile (request: FastifyRequest, store: Store): Promise<boolean> {

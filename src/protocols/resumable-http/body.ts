@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { BodyDigest } from '../../engine/body-digest.js'
-import { contentLength } from '../../http/stream-scope.js'
+import { assertAsSent, contentLength } from '../../http/stream-scope.js'
 import { announcesBody } from '../../http/unread-body.js'
 import { contentDigests } from './digests.js'
 import { completenessOf, type IntegerField, integerField } from './fields.js'
@@ -23,8 +23,9 @@ export interface UploadBody {
   readonly digests: readonly BodyDigest[] | undefined
 }
 
-/** @throws {Refusal} 400, a number that cannot be */
+/** @throws {Refusal} 400, a number that cannot be {@link BodyDecoded} */
 export function uploadBodyOf (request: FastifyRequest): UploadBody {
+  assertAsSent(request)
   const version = versionOf(request)
   const present = announcesBody(request.raw)
   const size = bytesIn('Upload-Length', integerField(request, 'Upload-Length'))

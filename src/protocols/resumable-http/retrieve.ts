@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { assertThere } from '../../engine/upload-engine.js'
-import { sendUpload } from '../../http/download.js'
+import { keptCoding, sendUpload } from '../../http/download.js'
 import { type ResumableMount, setProgress } from './mount.js'
 import { Refusal } from './problem.js'
 import { versionOf } from './versions.js'
@@ -20,7 +20,7 @@ export async function retrieve (mount: ResumableMount, request: FastifyRequest, 
   if (upload.size !== null) reply.header('Upload-Length', String(upload.size))
   const { downloads } = mount
   if (request.method !== 'GET' || upload.status !== 'complete' || downloads === false) return reply.code(204).send()
-  return await sendUpload(request, reply, mount.engine, upload, { inline: downloads.inline })
+  return await sendUpload(request, reply, mount.engine, upload, { inline: downloads.inline, ...keptCoding(upload) })
 }
 
 /**

@@ -1,12 +1,13 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { BodySource } from '../../engine/body-source.js'
-import { contentLength } from '../../http/stream-scope.js'
+import { assertAsSent, contentLength } from '../../http/stream-scope.js'
 
-/** The body of a request; undefined when the request says that it has none. */
+/** The body of a request; undefined when the request says that it has none. @throws {BodyDecoded} */
 export function bodyIn (request: FastifyRequest): Readable | undefined {
   const { body, headers, raw } = request
   if (headers['content-length'] === '0') return undefined
+  assertAsSent(request)
   if (body instanceof Readable) return body
   // Fastify looks for no body in GET and HEAD, which an override may have turned into something else.
   return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined ? raw : undefined
