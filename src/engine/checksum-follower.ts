@@ -1,4 +1,5 @@
 import { type ChecksumState, type Upload, offsetOf } from '../upload.js'
+import type { Hold } from './hold.js'
 import type { Records } from './records.js'
 import type { Turns } from './turns.js'
 import type { UploadChecksums } from './upload-checksums.js'
@@ -30,25 +31,26 @@ export class ChecksumFollower {
     const { id } = upload
     if (this.#following.has(id) || bytesBehind(upload) < FOLLOW_BYTES) return
     this.#following.add(id)
-    const work = this.#turns.beside(id, 'checksum', async stopped => { await this.#catchUp(id, stopped) })
+    const work = this.#turns.beside(id, 'checksum', async (stopped, hold) => { await this.#catchUp(id, stopped, hold) })
     // Completion reads what is lacking, and tells what goes wrong.
     work.catch(() => {}).finally(() => { this.#following.delete(id) })
   }
 
-  async #catchUp (id: string, stopped: AbortSignal): Promise<void> {
+  async #catchUp (id: string, stopped: AbortSignal, hold: Hold): Promise<void> {
     let current = await this.#records.find(id)
     while (current !== undefined && !stopped.aborted && bytesBehind(current) >= FOLLOW_BYTES) {
-      current = await this.#step(current, stopped)
+      current = await this.#step(current, stopped, hold)
     }
   }
 
   /** @returns the record after the step, undefined when there is nothing more to follow */
-  async #step (upload: Upload, stopped: AbortSignal): Promise<Upload | undefined> {
+  async #step (upload: Upload, stopped: AbortSignal, hold: Hold): Promise<Upload | undefined> {
     const { checksum, checksumState } = upload
     if (upload.status !== 'uploading' || checksum === null) return undefined
     const to = Math.min(offsetOf(upload), (checksumState?.offset ?? 0) + STEP_BYTES)
     const state = await this.#checksums.stateAt(upload, checksum.algorithm, to, stopped)
-    if (state.offset <= (checksumState?.offset ?? 0)) return undefined
+    // Without the lock the bytes that were read may be replaced already.
+    if (hold.lost || state.offset <= (checksumState?.offset ?? 0)) return undefined
     return await this.#records.update(upload.id, current => {
       return current.status === 'uploading' && isAhead(state, current) ? { ...current, checksumState: state } : current
     }, upload)

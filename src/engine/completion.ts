@@ -88,6 +88,8 @@ export class Completion {
     const { upload: ready, location } = await this.#place(agreed, size)
     if (hold.lost) throw new TakenOver()
     const complete = await this.#records.update(upload.id, current => {
+      // Whoever has the lock by now replaces bytes of it.
+      if (current.replacing !== undefined) throw new TakenOver()
       return { ...describe(asUploading(current), location), ...request.change?.(current, reply) }
     }, ready)
     if (complete.status !== 'complete') throw new UploadGone()

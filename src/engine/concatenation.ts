@@ -50,6 +50,7 @@ export class Concatenation {
     })
     if (position !== size && signal.aborted) throw wanted.signal.aborted ? new TakenOver() : new ShuttingDown()
     if (position !== size) throw new StorageTrouble({ cause: new Error(`storage confirmed ${position}, not ${size}`) })
+    if (hold.lost) throw new TakenOver()
     return asUploading(await this.#records.update(upload.id, current => ({
       ...asUploading(current),
       size,

@@ -1,5 +1,5 @@
 import { ShuttingDown } from '../errors.js'
-import type { Claim, Locks } from '../locks/contract.js'
+import type { Claim, Lock, Locks } from '../locks/contract.js'
 import { adapterError } from './records.js'
 
 /** What a holder hears of others who want its lock. */
@@ -16,10 +16,25 @@ export interface HoldRequest {
 export class Hold {
   #listener: ((claim: HolderClaim) => void) | undefined
   #claim: HolderClaim | undefined
+  readonly #locks = new Set<Lock>()
 
-  /** True once the lock was lost: nothing may be committed any more. */
+  /** True once a lock was lost: nothing may be written or committed any more. Asks the locks. */
   get lost (): boolean {
-    return this.#claim === 'lost'
+    if (this.#claim === 'lost') return true
+    for (const lock of this.#locks) {
+      if (lock.held?.() !== false) continue
+      this.onClaim('lost')
+      return true
+    }
+    return false
+  }
+
+  add (lock: Lock): void {
+    this.#locks.add(lock)
+  }
+
+  delete (lock: Lock): void {
+    this.#locks.delete(lock)
   }
 
   listen (listener: (claim: HolderClaim) => void): void {
@@ -45,9 +60,11 @@ export async function holding<T> (
   const lock = await locks.acquire(key, { ...request, signal, onClaim: hold.onClaim }).catch((cause: unknown) => {
     throw signal.aborted ? new ShuttingDown() : adapterError(cause)
   })
+  hold.add(lock)
   try {
     return await work()
   } finally {
+    hold.delete(lock)
     await lock.release()
   }
 }

@@ -1,7 +1,7 @@
-import { OffsetMismatch, TakenOver } from '../errors.js'
+import { OffsetMismatch, TakenOver, UploadNotFound } from '../errors.js'
 import type { WriteProgress } from '../storage/contract.js'
-import { type ChecksumState, type JsonValue, type Upload, type UploadingUpload, laterExpiry, offsetOf } from '../upload.js'
-import { addRange, overlaps } from './byte-ranges.js'
+import { type ByteRange, type ChecksumState, type JsonValue, type Upload, type UploadingUpload, laterExpiry, offsetOf } from '../upload.js'
+import { addRange, overlaps, removeRange } from './byte-ranges.js'
 import type { Hold } from './hold.js'
 import type { Records } from './records.js'
 import type { WriteRequest } from './write.js'
@@ -34,6 +34,8 @@ export class Saves implements WriteProgress {
   confirmed: number
   /** Why the record does not take these bytes. */
   refusal: { readonly error: unknown } | undefined
+  /** Another writer saved bytes of this body's range first: both may lie there. */
+  overtaken = false
   #upload: Upload
   readonly #start: number
   readonly #request: WriteRequest
@@ -45,6 +47,7 @@ export class Saves implements WriteProgress {
   #triedAt = performance.now()
   #saving: Promise<void> | undefined
   #closed = false
+  readonly #disputes: number
 
   constructor (upload: UploadingUpload, start: number, request: WriteRequest, around: SaveSurroundings) {
     this.#upload = upload
@@ -53,6 +56,7 @@ export class Saves implements WriteProgress {
     this.#around = around
     this.confirmed = start
     this.#saved = start
+    this.#disputes = upload.disputes ?? 0
     this.atomic = request.atomic === true || request.digests !== undefined
   }
 
@@ -115,7 +119,7 @@ export class Saves implements WriteProgress {
     if (confirmed === this.#saved && applied === 0 && !settlesSize && Object.keys(ours).length === 0) return
 
     this.#upload = await this.#around.records.update(this.#upload.id, current => {
-      if (current.status !== 'uploading') throw new TakenOver()
+      if (current.status !== 'uploading' || (current.disputes ?? 0) !== this.#disputes) throw new TakenOver()
       this.#refuseOvertaken(current, confirmed)
       return {
         ...current,
@@ -127,9 +131,40 @@ export class Saves implements WriteProgress {
         expiresAt: current.lifetime === undefined ? current.expiresAt : laterExpiry(current.expiresAt, Date.now() + current.lifetime)
       }
     }, this.#upload)
+    // Asked again: whoever gets the lock after this finds these bytes in the record, and does not write over them.
+    if (this.#around.hold.lost) throw new TakenOver()
     this.#changes.splice(0, applied)
     this.#saved = confirmed
     this.#around.onProgress(this.#upload)
+  }
+
+  /**
+   * After the lock was lost: what this body wrote up to byte `end` and did not save safely may lie over bytes of another writer, or under
+   * them. None of it counts, whoever wrote it; it has to come again.
+   */
+  async disown (end: number): Promise<void> {
+    const range: ByteRange = [this.#saved, Math.max(end, this.confirmed)]
+    if (range[0] >= range[1]) return
+    // Of bytes in order nothing after a gap could be used.
+    const dropped: ByteRange = this.#request.parallel === true ? range : [range[0], Infinity]
+    await this.#around.records.update(this.#upload.id, current => {
+      if (current.status !== 'uploading') throw new TakenOver()
+      return {
+        ...current,
+        received: removeRange(current.received, dropped),
+        checksumState: (current.checksumState?.offset ?? 0) > range[0] ? null : current.checksumState,
+        disputes: (current.disputes ?? 0) + 1
+      }
+    }).catch((error: unknown) => {
+      if (!(error instanceof TakenOver || error instanceof UploadNotFound)) throw error
+    })
+  }
+
+  /** After another writer was first: the checksum must be that of the bytes which lie there, so it is to be read back. */
+  async doubt (): Promise<void> {
+    await this.#around.records.update(this.#upload.id, current => {
+      return (current.checksumState?.offset ?? 0) > this.#start ? { ...current, checksumState: null } : current
+    })
   }
 
   /** A server that shares the records but not the locks may have stored the same bytes first: then ours do not count. */
@@ -137,6 +172,8 @@ export class Saves implements WriteProgress {
     const { overwrite, parallel } = this.#request
     if (overwrite === true || confirmed === this.#saved) return
     const ours = parallel === true ? confirmed : this.#saved + 1
-    if (overlaps(current.received, [this.#saved, ours])) throw new OffsetMismatch(offsetOf(current), this.#saved)
+    if (!overlaps(current.received, [this.#saved, ours])) return
+    this.overtaken = true
+    throw new OffsetMismatch(offsetOf(current), this.#saved)
   }
 }

@@ -85,14 +85,14 @@ export class Turns {
    * Runs `work` beside the bodies of an upload, if nobody has it for himself and nobody does the same `job`. The signal aborts as soon
    * as somebody wants the upload for himself, or the engine stops.
    */
-  async beside (id: string, job: string, work: (stopped: AbortSignal) => Promise<void>): Promise<void> {
+  async beside (id: string, job: string, work: (stopped: AbortSignal, hold: Hold) => Promise<void>): Promise<void> {
     const stop = new AbortController()
     const hold = new Hold()
     hold.listen(() => { stop.abort() })
     const free = { claim: 'wait', timeout: 0 } as const
     try {
       await this.#hold(`${id}.${job}`, { ...free, mode: 'exclusive' }, hold, () =>
-        this.#hold(id, { ...free, mode: 'shared' }, hold, () => work(AbortSignal.any([stop.signal, this.stopping]))))
+        this.#hold(id, { ...free, mode: 'shared' }, hold, () => work(AbortSignal.any([stop.signal, this.stopping]), hold)))
     } catch (error) {
       if (!isBusy(error)) throw error
     }

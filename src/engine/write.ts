@@ -9,6 +9,7 @@ import type { BodyChecksum } from './body-checksum.js'
 import { type BodyDigest, BodyVerifier } from './body-digest.js'
 import type { BodyMemory } from './body-memory.js'
 import { BodySource } from './body-source.js'
+import type { Hold } from './hold.js'
 import type { Place } from './place.js'
 import { adapterError } from './records.js'
 import { type SaveEvery, type SaveSurroundings, Saves } from './saves.js'
@@ -104,7 +105,7 @@ export async function writeBody (
   try {
     // An empty body asks nothing of the storage, which may have finished the file before a crash.
     if (await source.begins()) {
-      await storage.write(upload, start, taps(source, around.checksum, verifier), {
+      await storage.write(upload, start, taps(source, hold, around.checksum, verifier), {
         confirm: (end, change) => {
           saves.confirm(end, change)
           release({ stored: end - start })
@@ -118,7 +119,30 @@ export async function writeBody (
   source.stop('abandoned')
   await around.checksum?.settled()
   await saves.close()
+  try {
+    return await saveEnd(upload, request, place, { around, source, saves, verifier, trouble })
+  } catch (error) {
+    // What the record does not learn of this is as it was before.
+    if (saves.overtaken) await saves.doubt().catch(() => {})
+    if (!hold.lost) throw error
+    await saves.disown(start + source.bytes).catch(() => {})
+    throw trouble?.error ?? new TakenOver()
+  }
+}
 
+interface Ending {
+  readonly around: WriteSurroundings
+  readonly source: BodySource
+  readonly saves: Saves
+  readonly verifier: BodyVerifier | undefined
+  readonly trouble: { readonly error: unknown } | undefined
+}
+
+/** Saves what of the body counts, now that storage is done with it. */
+async function saveEnd (
+  upload: UploadingUpload, request: WriteRequest, place: Place, { around, source, saves, verifier, trouble }: Ending
+): Promise<Upload> {
+  const { start } = place
   const { ended: end = 'abandoned', bytes } = source
   const usable = !saves.atomic && end !== 'lost' && (end !== 'overflow' || request.overflow === 'keep')
   if (trouble !== undefined) {
@@ -156,11 +180,13 @@ function endError (source: BodySource, upload: Upload, request: WriteRequest, { 
   }
 }
 
-/** Lets the checksums see each batch on its way to storage. */
+/** Lets the checksums see each batch on its way to storage, as long as the lock is held. */
 async function * taps (
-  source: BodySource, checksum: BodyChecksum | undefined, verifier: BodyVerifier | undefined
+  source: BodySource, hold: Hold, checksum: BodyChecksum | undefined, verifier: BodyVerifier | undefined
 ): AsyncGenerator<readonly Uint8Array[], void, undefined> {
   for await (const batch of source) {
+    // Another may write here by now.
+    if (hold.lost) return
     await checksum?.take(batch)
     verifier?.update(batch)
     yield batch

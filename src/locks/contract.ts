@@ -37,6 +37,11 @@ export interface LockRequest {
 }
 
 export interface Lock {
+  /**
+   * False once the lock may be another's. The engine asks before each batch that it writes, before each save and after it, so the answer
+   * has to be quick. Left out by locks that cannot be lost, or tell of each loss through `onClaim` before another gets the lock.
+   */
+  held?(): boolean
   /** Idempotent. Never throws: a lock that cannot be given back runs out by itself. */
   release (): Promise<void>
 }

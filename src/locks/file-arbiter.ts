@@ -35,6 +35,12 @@ export class Arbiter {
   readonly #heard = new Set<string>()
   readonly #listeners = new Set<() => void>()
   #postponed: Array<() => void> = []
+  readonly #mayDecide: () => boolean
+
+  /** @param mayDecide asked before each grant: false once another process may be deciding, too */
+  constructor (mayDecide: () => boolean) {
+    this.#mayDecide = mayDecide
+  }
 
   /** From now on members may introduce themselves. */
   gather (): void {
@@ -118,8 +124,8 @@ export class Arbiter {
         onClaim: claim => answer.claimed(claim)
       }
       this.locks.acquire(asked.key, request).then(granted => {
-        // Dropped in the instant in which it was granted.
-        if (caller.signal.aborted) return granted.release()
+        // Dropped in the instant in which it was granted, or not ours to grant.
+        if (caller.signal.aborted || !this.#mayDecide()) return granted.release()
         lock = granted
         return answer.granted()
       }, () => { if (!caller.signal.aborted) answer.refused() }).catch(() => {})

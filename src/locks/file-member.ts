@@ -11,7 +11,12 @@ const LONGEST_DELAY = 2 ** 31 - 1
 /** ms that a request with time-out 0 waits for the arbiter's answer: it may be busy with other things than locks. */
 const ANSWER_PATIENCE = 5000
 
-/** A request that another process decides about, or that waits until it is clear who decides. */
+/** ms between two looks at the files of this process. */
+const LOOK_EVERY = 30_000
+/** Looks after which they are touched: every ten minutes. */
+const LOOKS_PER_TOUCH = 20
+
+/** A request, whoever decides about it. */
 interface Request {
   readonly number: number
   readonly key: string
@@ -34,10 +39,16 @@ export class Member {
   ended = false
   readonly #registry: Registry
   readonly #server: Server
-  readonly #arbiter = new Arbiter()
+  readonly #arbiter = new Arbiter(() => this.isIntact())
   readonly #sockets = new Set<Socket>()
   readonly #requests = new Map<number, Request>()
   #presiding = false
+  /** The generation that this process has claimed. */
+  #generation: number | undefined
+  /** Name of the member that the link leads to. */
+  #followed = ''
+  #looks = 0
+  #timer: NodeJS.Timeout | undefined
   #link: Peer<ArbiterMessage, MemberMessage> | undefined
   #joining: Promise<void> | undefined
   #entered = false
@@ -49,19 +60,32 @@ export class Member {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
       this.#arbiter.accept(new Peer(socket))
+      // Who decides anew asks everybody: it may be that this process has not heard of him.
+      this.#look()
     })
     this.#server.unref()
   }
 
   acquire (key: string, request: LockRequest): Promise<Lock> {
-    if (this.#presiding) return this.#arbiter.locks.acquire(key, request)
     return new Promise((resolve, reject) => {
       const asked = this.#ask(key, request, resolve, reject)
       this.#requests.set(asked.number, asked)
+      if (this.#presiding) return this.#decide(asked)
       const link = this.#link
       if (link === undefined) return this.#join()
       this.#entrust(asked, link)
     })
+  }
+
+  /**
+   * False once a file of this process is gone. Then others may decide without knowing of it: whatever it holds is lost, and it takes part
+   * no more.
+   */
+  isIntact (): boolean {
+    if (this.ended) return false
+    if (!this.#entered || this.#registry.isIntact(this.#generation)) return true
+    this.leave().catch(() => {})
+    return false
   }
 
   /** What is held or waited for is given up. */
@@ -69,6 +93,7 @@ export class Member {
     if (this.ended) return
     this.ended = true
     this.#presiding = false
+    clearInterval(this.#timer)
     this.#giveUp(new UploadBusy())
     this.#disconnect()
     await this.#joining
@@ -103,7 +128,10 @@ export class Member {
       grant: () => {
         finish()
         asked.state = 'held'
-        resolve({ release: async () => { if (this.#requests.delete(number)) asked.drop() } })
+        resolve({
+          held: () => this.#requests.get(number) === asked && this.isIntact(),
+          release: async () => { if (this.#requests.delete(number)) asked.drop() }
+        })
         queueMicrotask(() => {
           for (const claim of asked.early.splice(0)) this.#tell(asked, claim)
         })
@@ -134,21 +162,36 @@ export class Member {
     if (!this.#entered) {
       await this.#registry.enter(this.#server)
       this.#entered = true
+      this.#timer = setInterval(() => { this.#look() }, LOOK_EVERY).unref()
     }
     while (!this.ended) {
       const arbiter = await this.#registry.arbiter()
       const socket = arbiter === undefined ? undefined : await reach(this.#registry.pathOf(arbiter))
-      if (socket !== undefined) return this.#follow(socket)
+      if (socket !== undefined) return this.#follow(socket, arbiter?.name ?? '')
       this.#arbiter.gather()
-      if (await this.#registry.claim((arbiter?.generation ?? 0) + 1)) return await this.#preside()
+      const generation = (arbiter?.generation ?? 0) + 1
+      if (await this.#registry.claim(generation)) {
+        this.#generation = generation
+        return await this.#preside()
+      }
       this.#arbiter.step()
     }
   }
 
-  #follow (socket: Socket): void {
+  /** Whether this process and the one it follows are still what the folder says. */
+  #look (): void {
+    if (!this.#entered || !this.isIntact()) return
+    if (this.#looks++ % LOOKS_PER_TOUCH === 0) this.#registry.touch().catch(() => {})
+    const link = this.#link
+    if (link === undefined) return
+    this.#registry.arbiter().then(arbiter => { if (arbiter?.name !== this.#followed) link.close() }, () => {})
+  }
+
+  #follow (socket: Socket, name: string): void {
     const link = new Peer<ArbiterMessage, MemberMessage>(socket)
     if (this.ended) return link.close()
     this.#link = link
+    this.#followed = name
     const requests = [...this.#requests.values()]
     const held = requests.filter(({ state }) => state === 'held')
     link.listen(message => this.#hear(message))
@@ -212,8 +255,8 @@ export class Member {
   #hear (message: ArbiterMessage): void {
     const asked = this.#requests.get(message.number)
     if (asked === undefined) return
-    if (message.type === 'granted') asked.grant()
-    else if (message.type === 'busy') asked.refuse(new UploadBusy())
+    // Not ours to take, if those who decide may not know of us.
+    if (message.type === 'granted') { if (this.isIntact()) asked.grant() } else if (message.type === 'busy') asked.refuse(new UploadBusy())
     else this.#tell(asked, message.claim)
   }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { link, open, readdir, readFile, rename, rm, stat, writeFile, type FileHandle } from 'node:fs/promises'
+import { type BigIntStats, statSync } from 'node:fs'
+import { link, open, readdir, readFile, rename, rm, stat, utimes, writeFile, type FileHandle } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,11 +34,16 @@ export interface ArbiterEntry extends MemberEntry {
  * of it works on a full disk too, where locks are needed to make room. A process that slept between the two might take a number that
  * was used and removed meanwhile: so it looks once more afterwards, and gives way to any higher one. Higher ones are
  * always there before lower ones are removed, so whoever finds himself the highest after linking is it.
+ *
+ * All of this holds as long as no other program removes the files. Each member keeps its own ones young, for programs that remove old
+ * files, and sees whether they are still the same ones: without its member file the next arbiter would not ask it what it holds.
  */
 export class Registry {
   readonly name = randomBytes(12).toString('hex')
   readonly #directory: string
   #entry: MemberEntry = { name: this.name, address: null }
+  /** The member file as it was written; undefined until then. */
+  #mark: BigIntStats | undefined
   /** Linux reaches a folder with a long path through a descriptor of it. */
   #handle: FileHandle | undefined
 
@@ -56,6 +62,7 @@ export class Registry {
       await listen(server, this.pathOf(this.#entry))
     }
     await this.#writeEntry(this.#entry)
+    this.#mark = await stat(this.#file(`${this.name}.member`), { bigint: true })
     await this.#removeLeftovers()
   }
 
@@ -67,9 +74,25 @@ export class Registry {
     this.#handle = undefined
   }
 
-  /** All members but this one; some of them may be dead. */
+  /** False once the member file of this process, or its claim of `generation`, is no longer there: others may not know of it. */
+  isIntact (generation?: number): boolean {
+    return this.#isOwn(`${this.name}.member`) && (generation === undefined || this.#isOwn(`${generation}.arbiter`))
+  }
+
+  /** Keeps programs that remove old files from removing those of this process. */
+  async touch (): Promise<void> {
+    const now = new Date()
+    // The claim is the same file.
+    await utimes(this.#file(`${this.name}.member`), now, now)
+    if (process.platform !== 'win32') await utimes(this.pathOf(this.#entry), now, now)
+  }
+
+  /** All members but this one; some of them may be dead. Also those of whom only the socket is left. */
   async others (): Promise<MemberEntry[]> {
-    return (await this.#members()).filter(({ name }) => name !== this.name)
+    const members = (await this.#members()).filter(({ name }) => name !== this.name)
+    const known = new Set([this.name, ...members.map(({ name }) => name)])
+    const sockets = (await readdir(this.#directory)).filter(file => file.endsWith('.sock')).map(file => file.slice(0, -'.sock'.length))
+    return [...members, ...sockets.filter(name => !known.has(name)).map(name => ({ name, address: null }))]
   }
 
   /** Removes what a dead member left behind. */
@@ -163,6 +186,16 @@ export class Registry {
 
   async #inodeOf (file: string): Promise<bigint | undefined> {
     return (await unlessGone(stat(this.#file(file), { bigint: true })))?.ino
+  }
+
+  #isOwn (file: string): boolean {
+    try {
+      const found = statSync(this.#file(file), { bigint: true, throwIfNoEntry: false })
+      return found !== undefined && found.ino === this.#mark?.ino && found.dev === this.#mark.dev
+    } catch {
+      // What cannot be seen cannot be relied on.
+      return false
+    }
   }
 
   #file (name: string): string {

@@ -18,9 +18,12 @@ const RULES: Rules<FileLocksOptions> = { directory: required(text) }
  * on one disk, meant (a cluster, a rolling restart) or not.
  *
  * One of the processes decides, with locks in its own memory; the others ask it through a Unix domain socket (a named pipe on
- * Windows). So order, shared mode and claims are the same as within one process; a server alone pays nothing for it; and nobody
- * polls, as the kernel tells when a process has died: its locks are free at once. When the one that decides dies, another takes
- * its place, after it has heard from every living process what that one holds, so nothing that is held is lost.
+ * Windows). So order, shared mode and claims are the same as within one process; a server alone pays a look at its own file for it;
+ * and nobody polls, as the kernel tells when a process has died: its locks are free at once. When the one that decides dies, another
+ * takes its place, after it has heard from every living process what that one holds, so nothing that is held is lost.
+ *
+ * Who removes files from the folder while it is in use makes the processes whose files they were give up what they hold: their requests
+ * are to come again.
  *
  * A process that is stopped (SIGSTOP, a debugger) keeps the others waiting up to their time-outs while it decides, or while another takes
  * that over and has to hear what it holds. Not for network file systems: processes of several machines do not see each other.
@@ -40,7 +43,7 @@ export function fileLocks (options: FileLocksOptions): Locks {
 
     async acquire (key, request) {
       if (request.signal?.aborted === true) throw new UploadBusy()
-      if (member === undefined || member.ended) member = new Member(options.directory)
+      if (member === undefined || !member.isIntact()) member = new Member(options.directory)
       return await member.acquire(key, request)
     },
     async close () {

@@ -6,7 +6,7 @@ import { fileLocks } from '../../src/locks/file.js'
 export type LockCommand =
   | { readonly type: 'acquire', readonly name: string, readonly key: string } & Pick<LockRequest, 'mode' | 'claim'>
   | { readonly type: 'release', readonly name: string }
-  /** Takes and gives back the lock until killed, and says in the log when it enters and leaves. */
+  /** Takes and gives back the lock until killed, and says in the log when it enters and leaves, and whether that counts. */
   | { readonly type: 'contend', readonly key: string, readonly log: string }
 
 export type LockEvent =
@@ -34,11 +34,15 @@ async function obey (command: LockCommand): Promise<void> {
 }
 
 async function contend (key: string, log: string): Promise<void> {
-  for (;;) {
-    const lock = await locks.acquire(key, { mode: 'exclusive', claim: 'yield', timeout: 60_000, onClaim: () => {} })
-    appendFileSync(log, `enter ${process.pid}\n`)
+  for (let section = 0; ; section++) {
+    const lock = await locks.acquire(key, { mode: 'exclusive', claim: 'yield', timeout: 60_000, onClaim: () => {} }).catch(() => undefined)
+    if (lock === undefined) continue
+    const id = `${process.pid}.${section}`
+    appendFileSync(log, `enter ${id}\n`)
     await new Promise(resolve => setImmediate(resolve))
-    appendFileSync(log, `leave ${process.pid}\n`)
+    appendFileSync(log, `leave ${id}\n`)
+    // As the engine: what was done counts if the lock is still held after it.
+    if (lock.held?.() !== false) appendFileSync(log, `counts ${id}\n`)
     await lock.release()
     say({ type: 'left', name: String(process.pid) })
   }
