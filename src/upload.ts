@@ -80,8 +80,8 @@ interface UploadFields {
    */
   readonly replacing?: { readonly range: ByteRange, readonly from: string } | undefined
   /**
-   * How often a writer lost its lock while it wrote: bytes of other writers that were under way then do not count either, as its own may lie
-   * over them. Left out for never.
+   * How often a writer lost its lock while it wrote: bytes of other writers that were under way then do not count either, as its own may
+   * lie over them. Left out for never.
    */
   readonly disputes?: number
   /** Grows by one with each change: compare-and-set. */

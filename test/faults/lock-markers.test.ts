@@ -7,12 +7,22 @@ import { TusProcess } from '../support/tus-process.js'
 
 const DEADLINE = 60_000
 const PIECE = 192 * 1024
+const SLICE = PIECE / 6
 const ROUNDS = 10
 const TUS = { 'tus-resumable': '1.0.0' }
 
 async function request (url: string, method: string, headers: Record<string, string>, body?: Buffer): Promise<Response> {
   const signal = AbortSignal.timeout(DEADLINE)
-  return await fetch(url, { method, headers: { ...TUS, ...headers }, signal, ...body !== undefined && { body } })
+  const slow = body === undefined ? {} : { body: ReadableStream.from(slices(body)), duplex: 'half' } as const
+  return await fetch(url, { method, headers: { ...TUS, ...headers }, signal, ...slow })
+}
+
+/** Slow enough for another body to be under way at the same time. */
+async function * slices (bytes: Buffer): AsyncGenerator<Uint8Array> {
+  for (let start = 0; start < bytes.length; start += SLICE) {
+    await sleep(Math.random() * 20)
+    yield bytes.subarray(start, start + SLICE)
+  }
 }
 
 async function offsetOf (url: string): Promise<number> {
@@ -36,12 +46,8 @@ for (const [what, pattern] of [['member and arbiter files', /\.(member|arbiter)$
     const directory = t.testdir()
     const locks = join(directory, '.chunked_uploads', 'locks')
     const servers = [new TusProcess(t, directory), new TusProcess(t, directory)] as const
-    await Promise.all(servers.map(server => server.start()))
+    await servers[0].start()
     const created = await request(servers[0].endpoint, 'POST', { 'upload-length': String(ROUNDS * PIECE) })
-    const path = new URL(created.headers.get('location') ?? '', servers[0].endpoint).pathname
-    const urls = servers.map(({ endpoint }) => new URL(path, endpoint).href)
-    const [first = '', second = ''] = urls
-    const acknowledged = Buffer.alloc(ROUNDS * PIECE)
     let removed = 0
     const remove = async (): Promise<void> => {
       await sleep(Math.random() * 10)
@@ -51,8 +57,18 @@ for (const [what, pattern] of [['member and arbiter files', /\.(member|arbiter)$
         await rm(join(locks, file), { force: true })
       }
     }
+    const begin = randomBytes(1000)
+    t.equal(await patch(new URL(created.headers.get('location') ?? '', servers[0].endpoint).href, 0, begin), 204)
+    begin.copy(acknowledged)
+    // The second server comes when nothing tells it of the first one any more.
+    await remove()
+    await servers[1].start()
+    const path = new URL(created.headers.get('location') ?? '', servers[0].endpoint).pathname
+    const urls = servers.map(({ endpoint }) => new URL(path, endpoint).href)
+    const [first = '', second = ''] = urls
+    const acknowledged = Buffer.alloc(ROUNDS * PIECE)
     const unclear: Array<{ readonly start: number, readonly end: number, readonly contents: readonly Buffer[] }> = []
-    for (let offset = 0; offset < acknowledged.length;) {
+    for (let offset = begin.length; offset < acknowledged.length;) {
       const piece = (): Buffer => randomBytes(Math.min(PIECE, acknowledged.length - offset))
       const [one, other] = [piece(), piece()]
       const [a, b] = await Promise.all([patch(first, offset, one), patch(second, offset, other), remove()])
