@@ -88,7 +88,7 @@ export class Completion {
     const { upload: ready, location } = await this.#place(agreed, size)
     if (hold.lost) throw new TakenOver()
     const complete = await this.#records.update(upload.id, current => {
-      // Whoever has the lock by now replaces bytes of it.
+      // Another one has the lock by now, and replaces bytes of it.
       if (current.replacing !== undefined) throw new TakenOver()
       return { ...describe(asUploading(current), location), ...request.change?.(current, reply) }
     }, ready)

@@ -3,6 +3,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { fetch } from '../support/deadline.js'
 import { TusProcess } from '../support/tus-process.js'
 
 const DEADLINE = 60_000
@@ -47,6 +48,7 @@ for (const [what, pattern] of [['member and arbiter files', /\.(member|arbiter)$
     const locks = join(directory, '.chunked_uploads', 'locks')
     const servers = [new TusProcess(t, directory), new TusProcess(t, directory)] as const
     await servers[0].start()
+    const acknowledged = Buffer.alloc(ROUNDS * PIECE)
     const created = await request(servers[0].endpoint, 'POST', { 'upload-length': String(ROUNDS * PIECE) })
     let removed = 0
     const remove = async (): Promise<void> => {
@@ -66,7 +68,6 @@ for (const [what, pattern] of [['member and arbiter files', /\.(member|arbiter)$
     const path = new URL(created.headers.get('location') ?? '', servers[0].endpoint).pathname
     const urls = servers.map(({ endpoint }) => new URL(path, endpoint).href)
     const [first = '', second = ''] = urls
-    const acknowledged = Buffer.alloc(ROUNDS * PIECE)
     const unclear: Array<{ readonly start: number, readonly end: number, readonly contents: readonly Buffer[] }> = []
     for (let offset = begin.length; offset < acknowledged.length;) {
       const piece = (): Buffer => randomBytes(Math.min(PIECE, acknowledged.length - offset))
