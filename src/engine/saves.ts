@@ -131,7 +131,7 @@ export class Saves implements WriteProgress {
         expiresAt: current.lifetime === undefined ? current.expiresAt : laterExpiry(current.expiresAt, Date.now() + current.lifetime)
       }
     }, this.#upload)
-    // Asked again: whoever gets the lock after this finds these bytes in the record, and does not write over them.
+    // Asked again: the next holder of the lock finds these bytes in the record, and does not write over them.
     if (this.#around.hold.lost) throw new TakenOver()
     this.#changes.splice(0, applied)
     this.#saved = confirmed
@@ -140,7 +140,7 @@ export class Saves implements WriteProgress {
 
   /**
    * After the lock was lost: what this body wrote up to byte `end` and did not save safely may lie over bytes of another writer, or under
-   * them. None of it counts, whoever wrote it; it has to come again.
+   * them. None of it counts, and all of it has to come again.
    */
   async disown (end: number): Promise<void> {
     const range: ByteRange = [this.#saved, Math.max(end, this.confirmed)]

@@ -16,7 +16,7 @@ const LOOK_EVERY = 30_000
 /** Looks after which they are touched: every ten minutes. */
 const LOOKS_PER_TOUCH = 20
 
-/** A request, whoever decides about it. */
+/** A request, decided here or in another process. */
 interface Request {
   readonly number: number
   readonly key: string
@@ -60,7 +60,7 @@ export class Member {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
       this.#arbiter.accept(new Peer(socket))
-      // Who decides anew asks everybody: it may be that this process has not heard of him.
+      // A new arbiter asks every member: this process may not have heard of it yet.
       this.#look()
     })
     this.#server.unref()

@@ -19,7 +19,7 @@ const RULES: Rules<FileLocksOptions> = { directory: required(text) }
  *
  * One of the processes decides, with locks in its own memory; the others ask it through a Unix domain socket (a named pipe on
  * Windows). So order, shared mode and claims are the same as within one process; a server alone pays a look at its own file for it;
- * and nobody polls, as the kernel tells when a process has died: its locks are free at once. When the one that decides dies, another
+ * and no process polls, as the kernel tells when a process has died: its locks are free at once. When the one that decides dies, another
  * takes its place, after it has heard from every living process what that one holds, so nothing that is held is lost.
  *
  * Who removes files from the folder while it is in use makes the processes whose files they were give up what they hold: their requests

@@ -17,7 +17,7 @@ import {
 const caller = callerOf()
 keepAlive(t)
 
-/** Locks of a server that nobody else knows of any more once `lose` was called. */
+/** Locks of a server that no other process knows of once `lose` was called. */
 function losable (): { readonly locks: Locks, lose (): void } {
   let lost = false
   const locks = memoryLocks()
@@ -118,7 +118,7 @@ t.test('two that both believe to hold the lock never make a file that is neither
   goOn()
   t.equal(await zombie, 'TAKEN_OVER')
   const now = offsetOf(await second.get(caller, id))
-  t.equal(now, 0, 'whoever wrote there last: it comes again')
+  t.equal(now, 0, 'what both wrote comes again')
   await second.write(caller, id, { start: 0, length: size, body: bodyOf(third) })
   await second.write(caller, id, { start: size, length: size, body: bodyOf(ours) })
   const { upload } = await second.complete(caller, id)

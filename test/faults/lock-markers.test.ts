@@ -83,7 +83,7 @@ for (const [what, pattern] of [['member and arbiter files', /\.(member|arbiter)$
     }
     t.ok(removed >= ROUNDS, `${removed} files removed`)
     const stored = Buffer.from(await (await request(second, 'GET', {})).arrayBuffer())
-    // Some bytes of a client that had to go may be kept: then they are its own and nobody else's.
+    // Some bytes of a client that had to go may be kept: then they are all of one client.
     for (const { start, end, contents } of unclear) {
       const found = contents.find(content => content.subarray(0, end - start).equals(stored.subarray(start, end)))
       t.ok(found !== undefined, `bytes ${start} to ${end} are of one client`)
