@@ -1,8 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { childEnv } from './child-env.js'
+import { once } from './deadline.js'
 import type { LockCommand, LockEvent } from './lock-process.js'
 
 const SCRIPT = fileURLToPath(new URL('./lock-process.ts', import.meta.url))
