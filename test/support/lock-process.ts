@@ -42,8 +42,9 @@ async function contend (key: string, log: string): Promise<void> {
     await new Promise(resolve => setImmediate(resolve))
     appendFileSync(log, `leave ${id}\n`)
     // As the engine: what was done counts if the lock is still held after it.
-    if (lock.held?.() !== false) appendFileSync(log, `counts ${id}\n`)
+    const counts = lock.held?.() !== false
+    if (counts) appendFileSync(log, `counts ${id}\n`)
     await lock.release()
-    say({ type: 'left', name: String(process.pid) })
+    if (counts) say({ type: 'left', name: String(process.pid) })
   }
 }
