@@ -67,6 +67,8 @@ export interface RemoveOptions {
   /** Keeps the record, so that later requests hear "gone" instead of "unknown". */
   readonly keepRecord?: boolean
   readonly reason?: Exclude<RemovalReason, 'expired'>
+  /** A finished upload loses its record alone, as with {@link UploadEngine.forget}; its file stays. */
+  readonly keepFinished?: boolean
 }
 
 /** A write that may complete the upload in the same breath: `full` once all bytes are there, `end` with this body. */
@@ -335,10 +337,11 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   }
 
   /**
-   * Removes bytes and record, finished or not; a request in flight is stopped first.
+   * Removes bytes and record, finished or not, unless told otherwise; a request in flight is stopped first.
    * @throws {UploadNotFound} {@link UploadGone} {@link UploadExpired} and what `onRemove` throws
    */
-  async remove (caller: Caller, id: string, { keepRecord = false, reason = 'removed' }: RemoveOptions = {}): Promise<void> {
+  async remove (caller: Caller, id: string, options: RemoveOptions = {}): Promise<void> {
+    const { keepRecord = false, reason = 'removed', keepFinished = false } = options
     // First of all, whether he may: who may not must not change what others hear.
     await this.records.get(caller, id)
     if (caller.hooks.onRemove === undefined) this.#removing.add(id)
@@ -347,7 +350,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
         if (upload.status === 'removed') assertUploading(upload)
         await caller.hooks.onRemove?.(upload)
         if (hold.lost) throw new TakenOver()
-        await this.discard(upload, reason, keepRecord)
+        if (keepFinished && upload.status === 'complete') await this.records.delete(upload.id)
+        else await this.discard(upload, reason, keepRecord)
       })
     } finally {
       this.#removing.delete(id)

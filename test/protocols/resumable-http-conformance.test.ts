@@ -18,8 +18,11 @@ interface Case {
   readonly says: string
   /** Only for these versions; undefined stands for requests without one. */
   readonly rows?: readonly Interop[]
-  /** What is there: nothing, an empty upload, one of 1000 bytes, one with a length of 2000 and 1000 bytes there, a finished one of 1000. */
-  readonly upload?: 'empty' | 'begun' | 'sized' | 'finished' | 'cancelled' | 'unknown'
+  /**
+   * What is there: nothing, an empty upload, one of 1000 bytes, one with a length of 2000 and 1000 bytes there, a finished one of 1000; one
+   * that got a DELETE while unfinished, or finished.
+   */
+  readonly upload?: 'empty' | 'begun' | 'sized' | 'finished' | 'cancelled' | 'forgotten' | 'unknown'
   readonly method: string
   readonly headers?: (version: Interop) => Fields
   readonly body?: Uint8Array | undefined
@@ -375,6 +378,9 @@ const cases: readonly Case[] = [
   { says: 'cancellation', upload: 'begun', method: 'DELETE', status: 204 },
   { says: 'cancellation of an unknown upload', upload: 'unknown', method: 'DELETE', status: 404 },
   { says: 'cancellation of a cancelled upload', upload: 'cancelled', method: 'DELETE', status: 404 },
+  { says: 'cancellation of a finished upload', upload: 'finished', method: 'DELETE', status: 204 },
+  { says: 'cancellation of a finished upload that was cancelled before', upload: 'forgotten', method: 'DELETE', status: 404 },
+  { says: 'HEAD of a finished upload that was cancelled', upload: 'forgotten', method: 'HEAD', status: 404 },
   {
     says: 'cancellation with Upload-Offset',
     rows: older,
@@ -420,9 +426,9 @@ for (const version of interopVersions) {
       const body = upload === 'empty' ? undefined : file.subarray(0, 1000)
       const more: Fields = upload === 'sized' ? { 'upload-length': '2000' } : {}
       const url = locationOf(server.url, await send(server.url, {
-        method: 'POST', headers: creation(version, upload === 'finished', more), body
+        method: 'POST', headers: creation(version, upload === 'finished' || upload === 'forgotten', more), body
       }))
-      if (upload === 'cancelled') await send(url, { method: 'DELETE', headers: versionField(version) })
+      if (upload === 'cancelled' || upload === 'forgotten') await send(url, { method: 'DELETE', headers: versionField(version) })
       return url
     }
     const completenessIn = ({ headers }: Answer): unknown => {

@@ -215,12 +215,6 @@ for (const version of interopVersions) {
       t.equal((await send(location, { method: 'DELETE', headers: versionField(version) })).status, 404)
     })
 
-    t.test('a finished file is not cancelled', async t => {
-      const location = locationOf(url, await create(true, file))
-      t.equal((await send(location, { method: 'DELETE', headers: versionField(version) })).status, 403)
-      t.equal(await server.sha256(location), sha256(file))
-    })
-
     t.test('the first interim reply', async t => {
       const { interims, headers } = await create(true, file)
       if (version === undefined) t.strictSame(interims, [])

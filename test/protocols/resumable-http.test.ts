@@ -1,7 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import cors from '@fastify/cors'
 import fc from 'fast-check'
 import t from 'tap'
+import { diskStorage } from '../../src/storage/disk.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import { resumableHttp, type ResumableHttpOptions } from '../../src/protocols/resumable-http.js'
 import { allowedHeaders, allowedMethods, exposedHeaders } from '../../src/http/cors.js'
@@ -320,6 +323,31 @@ t.test('hooks: creation refused, completion refused and worded', async t => {
   const other = await post(server, creation(9, true), file)
   t.equal(other.status, 201)
   t.equal((await server.upload(locationOf(server.url, other)))?.filename, 'renamed')
+})
+
+t.test('DELETE of a finished upload forgets it and keeps its file, after the host has been asked', async t => {
+  const asked: string[] = []
+  const server = await resumableServer(t, {
+    plugin: {
+      storage: diskStorage({ directory: t.testdir() }),
+      onRemove: ({ status, filename }) => {
+        asked.push(status)
+        if (filename === 'keep') throw Object.assign(new Error('no'), { statusCode: 423 })
+      }
+    }
+  })
+  const location = locationOf(server.url, await post(server, creation(9, true), file))
+  const upload = await server.upload(location)
+  const path = join(t.testdirName, upload?.status === 'complete' ? upload.location : '')
+  t.equal((await send(location, { method: 'DELETE' })).status, 204)
+  t.strictSame(asked, ['complete'])
+  t.equal(await server.upload(location), undefined)
+  t.equal(sha256(await readFile(path)), sha256(file), 'the file is where it was')
+  for (const method of ['HEAD', 'GET', 'DELETE']) t.equal((await send(location, { method })).status, 404)
+
+  const kept = locationOf(server.url, await post(server, creation(9, true, { 'content-disposition': 'inline; filename="keep"' }), file))
+  t.equal((await send(kept, { method: 'DELETE' })).status, 423)
+  t.equal((await send(kept, { method: 'HEAD' })).status, 204)
 })
 
 t.test('finished files are removed by DELETE where the host says so', async t => {

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest, RouteOptions, onRequestHookHandler, 
 import type { Written } from '../../engine/upload-engine.js'
 import type { Upload } from '../../upload.js'
 import type { HostApp } from '../contract.js'
+import { sendFinal } from './answer.js'
 import { uploadBodyOf } from './body.js'
 import { createUpload, sendCreated } from './create.js'
 import { Exchange } from './exchange.js'
@@ -87,7 +88,13 @@ export class ResumableRoutes implements Dispatch {
   async run (...[request, reply, route, receive]: Parameters<Dispatch['run']>): Promise<FastifyReply> {
     const exchange = new Exchange()
     const begun = await exchange.begun(receive(exchange.finish))
-    if (!('id' in begun)) return setProgress(request, reply, begun.upload).code(versionOf(request).unfinishedAppend).send()
+    if (!('id' in begun)) {
+      const { upload } = begun
+      const { finishedAppend, unfinishedAppend } = versionOf(request)
+      // The handler has answered an earlier request, whose record could not be saved.
+      if (upload.status === 'complete') return sendFinal(request, reply, upload, finishedAppend)
+      return setProgress(request, reply, upload).code(unfinishedAppend).send()
+    }
     reply.hijack()
     const stored = this.#stored(request, begun, route)
     this.#follow(stored, reply, exchange)
