@@ -130,8 +130,12 @@ function dropRest (raw: IncomingMessage, { bytes, ms }: RestLimits, done: (ended
   const finish = (ended: boolean): void => {
     clearTimeout(timer)
     raw.off('data', count).off('end', onEnd).off('close', onEnd)
+    connection?.off('close', onGone)
     done(ended)
   }
+  const connection = raw instanceof Http2ServerRequest ? undefined : raw.socket
+  // Once a reply is out, Node does not tell its request that the connection broke: a body would wait for ever.
+  const onGone = (): void => { raw.destroy() }
   const onEnd = (): void => { finish(true) }
   const count = (data: Uint8Array): void => {
     left -= data.length
@@ -141,13 +145,17 @@ function dropRest (raw: IncomingMessage, { bytes, ms }: RestLimits, done: (ended
   // Whatever it was piped into, a decoder of the host too, must not hold it up any more.
   raw.unpipe()
   raw.on('error', () => {}).on('data', count).once('end', onEnd).once('close', onEnd)
+  connection?.once('close', onGone)
   raw.resume()
 }
 
 /** Closes this side of an HTTP/1 connection, and reads on until the client has seen it, within limits. */
 function linger (raw: IncomingMessage): void {
   raw.socket.end()
-  dropRest(raw, LINGER, () => { raw.socket.destroy() })
+  dropRest(raw, LINGER, () => {
+    raw.destroy()
+    raw.socket.destroy()
+  })
 }
 
 /** On HTTP/2 only the stream ends; behind a whole reply it says that this is all there is to know (RFC 9113, 8.1). */

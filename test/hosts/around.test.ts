@@ -180,7 +180,7 @@ t.test('options of the host for the routes', async t => {
 })
 
 t.test('a host that gives handlers a time cuts the slow body, and the server goes on', async t => {
-  const { app, listen } = await plainHost(t, {}, { handlerTimeout: 200 })
+  const { app, listen } = await plainHost(t, {}, { handlerTimeout: 2000 })
   const { id } = (await app.inject({ method: 'POST', url: '/u' })).json()
   const http = await RawHttp.connect((await listen()).port)
   http.request('PATCH', `/u/${id}`, { 'content-type': octets, 'content-length': 100_000 }, 'x'.repeat(1000))

@@ -38,18 +38,20 @@ t.test('two apps on one directory share their uploads and exclude each other', a
   t.ok((await readdir(join(directory, '.chunked_uploads'))).includes('locks'))
 })
 
-t.test('two registrations of one app may use one directory', async t => {
+t.test('registrations of one app may use one directory, and share their uploads where they name one scope', async t => {
   const directory = t.testdir()
   const { app, log } = await hostOf(t, async app => {
-    await app.register(chunkedUpload, { directory, prefix: '/a' })
-    await app.register(chunkedUpload, { directory, prefix: '/b', name: 'b' })
+    await app.register(chunkedUpload, { directory, prefix: '/a', scope: 'shared' })
+    await app.register(chunkedUpload, { directory, prefix: '/b', name: 'b', scope: 'shared' })
+    await app.register(chunkedUpload, { directory, prefix: '/c', name: 'c' })
   })
   const headers = { 'content-type': octets, 'content-range': 'bytes 0-2/6' }
   const { id } = (await app.inject({ method: 'PUT', url: '/a/', headers, payload: Buffer.from('abc') })).json()
-  const next = await app.inject({
-    method: 'PUT', url: `/b/${id}/`, headers: { ...headers, 'content-range': 'bytes 3-5/6' }, payload: Buffer.from('def')
+  const next = async (mount: string) => await app.inject({
+    method: 'PUT', url: `/${mount}/${id}/`, headers: { ...headers, 'content-range': 'bytes 3-5/6' }, payload: Buffer.from('def')
   })
-  t.match(next.json(), { offset: 6 })
+  t.equal((await next('c')).statusCode, 404)
+  t.match((await next('b')).json(), { offset: 6 })
   t.strictSame(faults(log), [])
 })
 
