@@ -27,9 +27,10 @@ export async function readNewTask (request: FastifyRequest): Promise<NewTask> {
     throw new Refused(unsupported(`Unsupported media type "${mediaType(request)}" in request.`))
   }
   const fields = new FieldReader(await readForm(request))
+  const hash = fields.required('hash', text, '')
   const fileName = fields.required('file_name', text, '')
   const wanted = {
-    hash: fields.required('hash', text, ''),
+    hash,
     fileName: cleanFileName(fileName),
     fileSize: fields.required('file_size', size, 0),
     contentType: fields.required('content_type', text, ''),
