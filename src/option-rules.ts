@@ -54,8 +54,8 @@ export const ending: Rule = {
   text: "must be the ending of a file, such as '.part'; '.location' is taken"
 }
 export const url: Rule = {
-  holds: value => typeof value === 'string' && URL.canParse(value) && /^https?:/.test(value),
-  text: 'must be an absolute URL of http or https'
+  holds: value => typeof value === 'string' && URL.canParse(value) && /^https?:\/\/[^?#@]+$/.test(value),
+  text: "must be an absolute URL of http or https, such as 'https://example.com/files'"
 }
 export const names = either('must be a name or a list of names', text, listOf(text, 1))
 

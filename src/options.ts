@@ -6,7 +6,7 @@ import type { Locks } from './locks/contract.js'
 import type { Metadata } from './metadata/contract.js'
 import {
   type Duration, LONGEST_DELAY, type Rule, type Rules, adapter, boolean, checkByRules, checksumOf, duration, either, ending, func,
-  isFunction, isObject, isText, lifetime, mediaTypes, mountRules, names, oneOf, optionsOf, or, storage, text, whole
+  isFunction, isObject, isText, lifetime, mediaTypes, mountRules, names, oneOf, optionsOf, or, storage, text, url, whole
 } from './option-rules.js'
 import type { HostRouteOptions, Protocol, RouteName } from './protocols/contract.js'
 import type { DiskStorageOptions } from './storage/disk.js'
@@ -153,6 +153,13 @@ export interface ChunkedUploadOptions {
    */
   readonly location?: ((upload: Upload) => string | undefined) | undefined
 
+  /**
+   * Public URL of this registration, such as `https://example.com/api/uploads`, where a proxy takes a part of the path away or names
+   * another host: every address in a reply begins with it. A protocol's own `prefix` comes after it, and its own `baseUrl` goes before it.
+   * `:parameters` of the prefix may stand in its path.
+   * @default as the request says: its `Host`, and its path before `rewriteUrl`
+   */
+  readonly baseUrl?: string | undefined
   /** Finished files can be downloaded by GET; `inline` lists the media types that may be shown in the browser. @default false */
   readonly downloads?: boolean | { readonly inline?: readonly string[] } | undefined
   /** What each route gets besides: hooks, `config` (rate limits), schema parts. */
@@ -201,6 +208,7 @@ const RULES: Rules<ChunkedUploadOptions> = {
   onRemove: func,
   onExpire: func,
   location: func,
+  baseUrl: url,
   downloads: either(
     "must be true, false or { inline: a list of media types, each 'type/subtype' or 'type/*' }",
     boolean, optionsOf({ inline: mediaTypes() }, '')

@@ -16,7 +16,7 @@ import { fileMetadata } from './metadata/file.js'
 import { memoryMetadata } from './metadata/memory.js'
 import { type ChunkedUploadOptions, checkOptions, milliseconds, routeOptionsOf } from './options.js'
 import { contentRange } from './protocols/content-range.js'
-import type { Uploads } from './protocols/contract.js'
+import type { Protocol, Uploads } from './protocols/contract.js'
 import { requestCallers } from './request-caller.js'
 import type { Storage } from './storage/contract.js'
 import { diskStorage } from './storage/disk.js'
@@ -105,7 +105,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
   for (const protocol of options.protocols ?? [contentRange()]) {
     const uploads: Uploads = {
       engine,
-      settings,
+      settings: { ...settings, baseUrl: publicUrl(options, protocol) },
       routeOptions: route => routeOptionsOf(options, route),
       caller: callerOf(protocol.name)
     }
@@ -162,6 +162,13 @@ function makeDisk ({ directory, durability, path, completeExt, incompleteExt }: 
   } catch (error) {
     throw new InvalidOption('path', `cannot be used: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+/** Public URL of a protocol's mount. */
+function publicUrl ({ baseUrl }: ChunkedUploadOptions, { prefix }: Protocol): URL | undefined {
+  if (baseUrl === undefined) return undefined
+  const { origin, pathname } = new URL(baseUrl)
+  return new URL(origin + joinPrefix(pathname, prefix))
 }
 
 function joinPrefix (...parts: readonly string[]): string {

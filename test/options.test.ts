@@ -36,6 +36,7 @@ const wrong: ReadonlyArray<readonly [name: string, values: readonly unknown[], t
   ['onRemove', ['x', null, {}], /must be a function/],
   ['onExpire', ['x', null, {}], /must be a function/],
   ['location', ['x', null, {}], /must be a function/],
+  ['baseUrl', ['', '/files', 'ftp://x', 'https://example.com?a', 5, null, {}], /must be an absolute URL of http or https/],
   ['downloads', ['yes', null, [], { inline: 'image/*' }, { inline: [5] }, { inlines: [] }, { inline: ['image'] }, { inline: ['*/*'] }], /true, false or \{ inline/],
   ['routeOptions', ['x', null, [], { handler () {} }, { url: '/' }, { method: 'GET' }, { errorHandler () {} }, { validatorCompiler () {} }], /without method, url/],
   ['prefix', [5, null, {}], /must be a string/]

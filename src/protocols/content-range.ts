@@ -25,7 +25,7 @@ export function contentRange (options: ContentRangeOptions = {}): Protocol {
     name,
     prefix,
     register: (scope, uploads) => {
-      const settings = settingsOf(options, uploads.settings)
+      const settings = settingsOf(options, uploads.settings, scope.prefix)
       const routes = routesOf({ uploads, settings })
       declareRoutes(scope, routes, {
         wordError: wordingOf(settings.dialect, settings.checksum),

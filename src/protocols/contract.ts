@@ -49,6 +49,8 @@ export interface ProtocolSettings {
   readonly asksHost?: boolean
   /** Anonymous requests are refused. */
   readonly requireUser: boolean
+  /** Public URL of the mount, where the host tells one; its path may have the `:parameters` of the prefix. */
+  readonly baseUrl?: URL | undefined
   /** Finished files can be downloaded; `inline` lists the media types that may be shown in the browser. */
   readonly downloads: false | { readonly inline: readonly string[] }
 }

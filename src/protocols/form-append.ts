@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { checksumAlgorithms } from '../engine/checksum.js'
 import { declareRoutes, type Route, type RouteSetting } from '../http/routes.js'
 import {
-  type Duration, type Rules, boolean, checkByRules, checksumOf, either, func, lifetime, mountRules, or, string, whole
+  type Duration, type Rules, boolean, checkByRules, checksumOf, either, func, lifetime, mountRules, or, string, url, whole
 } from '../option-rules.js'
 import type { Upload } from '../upload.js'
 import type { Protocol, Uploads } from './contract.js'
@@ -34,6 +34,11 @@ export interface FormAppendOptions {
    */
   readonly contentRange?: boolean | undefined
   /**
+   * Public URL of this mount, such as `https://example.com/api/files`, where a proxy or `rewriteUrl` changes host or path.
+   * @default the plugin's `baseUrl` and this `prefix` where that is given, else as the request says
+   */
+  readonly baseUrl?: string | undefined
+  /**
    * URL of a file, the record's `file`: what goes before its dated path, or a function of the upload and that path. Where the
    * registration allows downloads, the default is the URL that serves the file.
    * @default '/media/'
@@ -53,6 +58,7 @@ const RULES: Rules<FormAppendOptions> = {
   expirationDelta: lifetime(0),
   checksum: checksumOf(checksumAlgorithms),
   contentRange: boolean,
+  baseUrl: url,
   mediaUrl: either('must be a string or a function', string, func),
   listAnonymous: boolean
 }

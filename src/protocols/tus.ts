@@ -33,7 +33,7 @@ export function tus (options: TusOptions = {}): Protocol {
     name,
     prefix,
     register (scope, uploads) {
-      const mount = new TusMount(uploads, settings)
+      const mount = new TusMount(uploads, settings, scope.prefix)
       const { extensions } = settings
       const words = wordErrors(settings.errorFormat)
       const schemas = schemasOf(settings)

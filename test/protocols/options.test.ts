@@ -30,7 +30,7 @@ const lifetime = {
   right: [null, 0, 60_000, '12h', '1.5d']
 }
 const checksum = { wrong: ['md6', 'MD5', '', true, null, 5, 'toString'], right: [false, 'md5', 'blake3'] }
-const baseUrl = { wrong: ['/files', 'ftp://x/', '', null, 5], right: ['https://example.com/files'] }
+const baseUrl = { wrong: ['/files', 'ftp://x/', 'https://example.com/?a=b', 'https://example.com#a', '', null, 5], right: ['https://example.com/files'] }
 const bytes = { wrong: [0, -1, 0.5, NaN, Infinity, '10', null], right: [1, 2 ** 40] }
 const bytesOrNone = { wrong: [-1, 0.5, NaN, Infinity, '10'], right: [0, 10] }
 const delay = { wrong: [-1, NaN, Infinity, '5s', null, 2 ** 31], right: [0, 1.5, 2 ** 31 - 1] }
@@ -50,12 +50,14 @@ const cases: Readonly<Record<string, Case>> = {
       requireFilename: no,
       requireComplete: no,
       allowDelete: no,
+      baseUrl: baseUrl.wrong,
       fileUrl: notFunctions,
       uploadUrl: notFunctions,
       serialize: notFunctions
     },
     right: {
       ...mountRight,
+      baseUrl: baseUrl.right,
       dialect: ['drf', 'chunky', 'parent'],
       fieldName: ['data', ['a', 'b']],
       checksum: checksum.right,
@@ -132,6 +134,7 @@ const cases: Readonly<Record<string, Case>> = {
       expirationDelta: lifetime.wrong,
       checksum: checksum.wrong,
       contentRange: ['x', ...no],
+      baseUrl: baseUrl.wrong,
       mediaUrl: [5, null, {}],
       listAnonymous: no
     },
@@ -140,6 +143,7 @@ const cases: Readonly<Record<string, Case>> = {
       maxBytes: [...bytesOrNone.right, null],
       expirationDelta: lifetime.right,
       checksum: checksum.right,
+      baseUrl: baseUrl.right,
       mediaUrl: ['', '/files/', hook]
     }
   },

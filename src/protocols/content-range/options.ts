@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { checksumAlgorithms } from '../../engine/checksum.js'
 import {
-  type Duration, type Rules, boolean, checkByRules, checksumOf, func, lifetime, lifetimeOf, mountRules, names, oneOf
+  type Duration, type Rules, boolean, checkByRules, checksumOf, func, lifetime, lifetimeOf, mountRules, names, oneOf, url
 } from '../../option-rules.js'
 import type { JsonObject, Upload } from '../../upload.js'
 import type { ProtocolSettings } from '../contract.js'
@@ -52,7 +52,12 @@ export interface ContentRangeOptions {
    * @default `<url>/file` of a finished upload where the plugin's `downloads` are on, else null
    */
   readonly fileUrl?: ((upload: Upload, request: FastifyRequest) => string | null) | undefined
-  /** What the record's `url` says. @default the request's own address, ending in the id */
+  /**
+   * Public URL of this mount, such as `https://example.com/api/files`, where a proxy or `rewriteUrl` changes host or path.
+   * @default the plugin's `baseUrl` and this `prefix` where that is given, else as the request says
+   */
+  readonly baseUrl?: string | undefined
+  /** What the record's `url` says. @default the address of the mount, and the id after it */
   readonly uploadUrl?: ((upload: Upload, request: FastifyRequest) => string) | undefined
   /** Changes the record before it is sent. @default record => record */
   readonly serialize?: ((record: JsonObject, upload: Upload, request: FastifyRequest) => JsonObject) | undefined
@@ -64,6 +69,10 @@ export interface ContentRangeSettings extends Pick<ContentRangeOptions, 'seriali
   /** ms; null for never. */
   readonly expirationDelta: number | null
   readonly requireUser: boolean
+  /** Path of the mount, with Fastify's `:parameters`. */
+  readonly prefix: string
+  /** Public URL of the mount. */
+  readonly baseUrl: URL | undefined
   readonly idFormat: 'hex' | 'dashes'
   readonly requireContentRange: boolean
   readonly requireFilename: boolean
@@ -76,7 +85,7 @@ export interface ContentRangeSettings extends Pick<ContentRangeOptions, 'seriali
   readonly downloads: boolean
 }
 
-export function settingsOf (options: ContentRangeOptions, plugin: ProtocolSettings): ContentRangeSettings {
+export function settingsOf (options: ContentRangeOptions, plugin: ProtocolSettings, prefix: string): ContentRangeSettings {
   const { dialect: dialectName = 'drf', fieldName } = options
   return {
     dialectName,
@@ -85,6 +94,8 @@ export function settingsOf (options: ContentRangeOptions, plugin: ProtocolSettin
     checksum: options.checksum ?? plugin.checksum,
     expirationDelta: lifetimeOf(options.expirationDelta, plugin.expirationDelta),
     requireUser: options.requireUser ?? plugin.requireUser,
+    prefix,
+    baseUrl: options.baseUrl === undefined ? plugin.baseUrl : new URL(options.baseUrl),
     idFormat: options.idFormat ?? 'hex',
     requireContentRange: options.requireContentRange ?? dialectName !== 'parent',
     requireFilename: options.requireFilename ?? false,
@@ -110,6 +121,7 @@ const RULES: Rules<ContentRangeOptions> = {
   requireComplete: boolean,
   allowDelete: boolean,
   fileUrl: func,
+  baseUrl: url,
   uploadUrl: func,
   serialize: func
 }

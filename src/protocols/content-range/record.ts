@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { UploadNotFound } from '../../errors.js'
-import { requestPath } from '../../http/request-path.js'
+import { mountAddress } from '../../http/mount-address.js'
 import { type JsonObject, type Upload, offsetOf } from '../../upload.js'
 import type { ContentRangeSettings } from './options.js'
 
@@ -23,7 +23,7 @@ export function wireRecord (upload: Upload, request: FastifyRequest, settings: C
   const offset = offsetOf(upload)
   const expires = time(upload.expiresAt)
   if (settings.dialectName === 'parent') return serialize({ upload_id: id, offset, expires }, upload, request)
-  const url = uploadUrl?.(upload, request) ?? urlOf(id, request)
+  const url = uploadUrl?.(upload, request) ?? urlOf(id, request, settings)
   return serialize({
     id,
     upload_id: id,
@@ -39,11 +39,9 @@ export function wireRecord (upload: Upload, request: FastifyRequest, settings: C
   }, upload, request)
 }
 
-/** The collection's address as the client wrote it, and the id behind it. */
-function urlOf (id: string, request: FastifyRequest): string {
-  const path = requestPath(request)
-  const collection = idParam(request) !== undefined ? path.slice(0, path.lastIndexOf('/')) : path
-  return `${request.protocol}://${request.host}${collection}/${id}`
+function urlOf (id: string, request: FastifyRequest, { prefix, baseUrl }: ContentRangeSettings): string {
+  const { origin = '', path } = mountAddress(request, prefix, baseUrl)
+  return `${origin}${path}/${id}`
 }
 
 function dashed (id: string): string {

@@ -22,7 +22,7 @@ export function receiveChunk (mount: Mount): RouteHandlerMethod {
     if (mediaType(request) !== 'multipart/form-data' && hasBody(request)) throw unsupportedType(request.headers['content-type'])
     const caller = await mount.caller(request, reply)
     const upload = await new ChunkForm(mount, caller, request).read()
-    return reply.send(recordOf(mount, upload))
+    return reply.send(recordOf(mount, upload, request))
   }
 }
 

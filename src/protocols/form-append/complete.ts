@@ -17,6 +17,6 @@ export function completeUpload (mount: Mount): RouteHandlerMethod {
     return reply
       .code(wish?.statusCode ?? 200)
       .headers(wish?.headers ?? {})
-      .send(wish?.body ?? { message: 'Upload complete.', upload: recordOf(mount, upload) })
+      .send(wish?.body ?? { message: 'Upload complete.', upload: recordOf(mount, upload, request) })
   }
 }

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../engine/caller.js'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { UserRequired } from '../../errors.js'
+import { type MountAddress, mountAddress } from '../../http/mount-address.js'
 import { lifetimeOf } from '../../option-rules.js'
 import type { Upload } from '../../upload.js'
 import type { Uploads } from '../contract.js'
@@ -23,7 +24,10 @@ export class Mount {
   readonly names = new StoredNames()
   readonly #uploads: Uploads
   readonly #maxBytes: number | null
-  readonly #mediaUrl: (upload: Upload, path: string) => string
+  /** Path of the mount, with Fastify's `:parameters`. */
+  readonly #prefix: string
+  readonly #baseUrl: URL | undefined
+  readonly #mediaUrl: FormAppendOptions['mediaUrl']
 
   constructor (uploads: Uploads, options: FormAppendOptions, prefix: string) {
     const { engine, settings } = uploads
@@ -35,9 +39,9 @@ export class Mount {
     this.contentRange = options.contentRange ?? false
     this.listAnonymous = options.listAnonymous ?? false
     this.#maxBytes = options.maxBytes === undefined ? MAX_BYTES : options.maxBytes
-    const { mediaUrl = settings.downloads === false ? '/media/' : undefined } = options
-    if (mediaUrl === undefined) this.#mediaUrl = upload => `${prefix}/videos/${uuidOf(upload.id)}/`
-    else this.#mediaUrl = typeof mediaUrl === 'function' ? mediaUrl : (_upload, path) => mediaUrl + encodeURI(path)
+    this.#prefix = prefix
+    this.#baseUrl = options.baseUrl === undefined ? settings.baseUrl : new URL(options.baseUrl)
+    this.#mediaUrl = options.mediaUrl ?? (settings.downloads === false ? '/media/' : undefined)
   }
 
   /** ms after which a part that a crash left behind is swept. */
@@ -51,9 +55,16 @@ export class Mount {
     return { ...caller, maxBytes: caller.maxBytes ?? this.#maxBytes }
   }
 
+  /** Where the client sees the mount. */
+  address (request: FastifyRequest): MountAddress {
+    return mountAddress(request, this.#prefix, this.#baseUrl)
+  }
+
   /** The record's `file`. */
-  fileUrl (upload: Upload): string {
-    return this.#mediaUrl(upload, storedPath(upload))
+  fileUrl (upload: Upload, request: FastifyRequest): string {
+    const mediaUrl = this.#mediaUrl
+    if (mediaUrl === undefined) return `${this.address(request).path}/videos/${uuidOf(upload.id)}/`
+    return typeof mediaUrl === 'function' ? mediaUrl(upload, storedPath(upload)) : mediaUrl + encodeURI(storedPath(upload))
   }
 }
 

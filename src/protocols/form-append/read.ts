@@ -14,11 +14,11 @@ export function listVideos (mount: Mount): RouteHandlerMethod {
     const lister = anonymous && mount.listAnonymous ? { ...caller, restricted: false } : caller
     const order = { by: 'activity', descending: true } as const
     const finished = mount.engine.list(lister, { status: 'complete', order, ...anonymous && { user: null } })
-    const origin = `${request.protocol}://${request.host}`
+    const { origin } = mount.address(request)
     const listed = (upload: Upload): Record<string, unknown> => {
-      const file = mount.fileUrl(upload)
-      // A Host that is none, or none at all (HTTP/1.0), makes no address.
-      return { ...recordOf(mount, upload), file: URL.canParse(file, origin) ? new URL(file, origin).href : file }
+      const record = recordOf(mount, upload, request)
+      const { file } = record
+      return { ...record, file: origin !== undefined && URL.canParse(file, origin) ? new URL(file, origin).href : file }
     }
     return await sendList(reply.header('cache-control', 'no-store'), finished, listed)
   }

@@ -1,12 +1,13 @@
+import type { FastifyRequest } from 'fastify'
 import { type Upload, offsetOf } from '../../upload.js'
 import { type Mount, uuidOf } from './mount.js'
 
 /** An upload as the wire shows it, its fields in the order of the contract. */
-export function recordOf (mount: Mount, upload: Upload): Record<string, unknown> {
+export function recordOf (mount: Mount, upload: Upload, request: FastifyRequest): Record<string, unknown> & { readonly file: string } {
   return {
     id: upload.serial,
     upload_id: uuidOf(upload.id),
-    file: mount.fileUrl(upload),
+    file: mount.fileUrl(upload, request),
     filename: upload.filename,
     offset: offsetOf(upload),
     status: upload.status === 'complete' ? 2 : 1,

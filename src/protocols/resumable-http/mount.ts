@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { UserRequired } from '../../errors.js'
-import { requestPath, withoutEndSlashes } from '../../http/request-path.js'
+import { mountAddress } from '../../http/mount-address.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller, Uploads } from '../contract.js'
 import { completenessField } from './fields.js'
@@ -58,24 +58,8 @@ export class ResumableMount {
 
   /** The URL of an upload, for Location. */
   locationOf (request: FastifyRequest, id: string): string {
-    const { baseUrl, relativeLocation } = this.settings
-    if (baseUrl !== undefined) {
-      const path = `${withoutEndSlashes(baseUrl.pathname)}/${id}`
-      return relativeLocation ? path : `${baseUrl.origin}${path}`
-    }
-    const path = `${this.#pathFor(request)}/${id}`
-    const host = typeof request.host === 'string' && /^[\w.:[\]-]+$/.test(request.host) ? request.host : undefined
-    return relativeLocation || host === undefined ? path : `${request.protocol}://${host}${path}`
-  }
-
-  /** Path of the mount as the client sees it: the host's `rewriteUrl` may have taken a part of it away. */
-  #pathFor (request: FastifyRequest): string {
-    // Two slashes at the start would name a host.
-    const path = requestPath(request).replace(/^\/{2,}/, '/')
-    if (withoutEndSlashes(request.routeOptions.url ?? '') === withoutEndSlashes(this.#prefix)) return path
-    // A route of the host: what was taken from its path is taken from that of the mount, too.
-    const routed = withoutEndSlashes(request.url.split(/[?#]/, 1)[0] ?? '')
-    return (path.endsWith(routed) ? path.slice(0, path.length - routed.length) : '') + pathOf(this.#prefix, request)
+    const { origin = '', path } = mountAddress(request, this.#prefix, this.settings.baseUrl ?? this.#uploads.settings.baseUrl)
+    return `${this.settings.relativeLocation ? '' : origin}${path}/${id}`
   }
 }
 
@@ -85,13 +69,5 @@ export function setProgress (request: FastifyRequest, reply: FastifyReply, uploa
   return reply.headers({
     'Upload-Offset': String(upload.status === 'complete' ? upload.size : offsetOf(upload)),
     ...completenessField(complete, versionOf(request))
-  })
-}
-
-/** A prefix such as `/:tenant/files` as the request has it. */
-function pathOf (prefix: string, { params }: FastifyRequest): string {
-  return prefix.replace(/\/:(\w+)/g, (whole, name: string) => {
-    const value: unknown = typeof params === 'object' && params !== null ? Reflect.get(params, name) : undefined
-    return typeof value === 'string' ? `/${encodeURIComponent(value)}` : whole
   })
 }

@@ -34,8 +34,8 @@ export interface ResumableHttpOptions {
   /** Location is a path; false makes it an absolute URL, of the host that the request names. @default true */
   readonly relativeLocation?: boolean | undefined
   /**
-   * Public URL of this mount, such as `https://example.com/api/files`, where a proxy changes host or path without saying so.
-   * @default as the request says
+   * Public URL of this mount, such as `https://example.com/api/files`, where a proxy or `rewriteUrl` changes host or path.
+   * @default the plugin's `baseUrl` and this `prefix` where that is given, else as the request says
    */
   readonly baseUrl?: string | undefined
   /**
@@ -64,6 +64,7 @@ export interface ResumableHttpSettings {
   /** Interim replies are sent. */
   readonly interim: boolean
   readonly progress: SaveEvery
+  /** Undefined leaves it to the plugin. */
   readonly baseUrl: URL | undefined
   /** ms, null for never; undefined leaves it to the plugin. */
   readonly expirationDelta: number | null | undefined

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { headerOf } from './headers.js'
 import { idAt } from './location.js'
-import type { TusSettings } from './options.js'
+import type { TusMount } from './mount.js'
 import { badHeader } from './refusal.js'
 
 /** What Upload-Concat asks for. */
@@ -10,7 +10,8 @@ export type Concat =
   | { readonly kind: 'final', readonly raw: string, readonly parts: readonly string[] }
 
 /** Upload-Concat with the ids of the parts; undefined without it. @throws {Refusal} 400 */
-export function concatOf (request: FastifyRequest, settings: TusSettings): Concat | undefined {
+export function concatOf (mount: TusMount, request: FastifyRequest): Concat | undefined {
+  const { settings } = mount
   const raw = headerOf(request, 'Upload-Concat')
   if (raw === undefined) return undefined
   if (!settings.extensions.has('concatenation')) throw badHeader('Upload-Concat', 'is not supported here')
@@ -18,5 +19,5 @@ export function concatOf (request: FastifyRequest, settings: TusSettings): Conca
   const urls = raw.startsWith('final;') ? raw.slice('final;'.length).split(' ').filter(url => url !== '') : []
   if (urls.length === 0) throw badHeader('Upload-Concat', 'must be partial, or final; and the URLs of the parts')
   if (urls.length > settings.maxParts) throw badHeader('Upload-Concat', `must not name more than ${settings.maxParts} parts`)
-  return { kind: 'final', raw, parts: urls.map(url => idAt(url, request, settings)) }
+  return { kind: 'final', raw, parts: urls.map(url => idAt(url, mount, request)) }
 }

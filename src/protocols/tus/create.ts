@@ -18,7 +18,7 @@ import { stateOf, stored } from './state.js'
 /** POST on the mount: creation, with or without the first bytes (tus 1.0.0, creation, creation-with-upload, concatenation). */
 export async function create (mount: TusMount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   checkVersion(request)
-  const concat = concatOf(request, mount.settings)
+  const concat = concatOf(mount, request)
   const size = declaredSize(request, concat, mount)
   const draft = draftOf(request, concat, size, mount)
   const withBody = await checkBody(request, concat, size, mount)
@@ -58,7 +58,7 @@ async function createFinal (
   // The answer to the first such request may have been lost, and the parts may be gone since: it is the same upload.
   const same = { key: JSON.stringify([concat.raw, stateOf(draft).metadata ?? null]), sources: concat.parts }
   const final = await engine.findOnce(caller, same) ?? await newFinal(mount, caller, draft, same)
-  reply.header('location', locationOf(request, final.id, settings))
+  reply.header('location', locationOf(mount, request, final.id))
   const { upload, completed } = await finals.begin(caller, final, mount.log(request))
   if (upload.status === 'complete') setOffset(reply, upload)
   else if (!settings.extensions.has('concatenation-unfinished')) {
@@ -88,7 +88,7 @@ async function newFinal (
 }
 
 function announce (mount: TusMount, request: FastifyRequest, reply: FastifyReply, upload: Upload): void {
-  reply.header('location', locationOf(request, upload.id, mount.settings)).removeHeader('upload-expires')
+  reply.header('location', locationOf(mount, request, upload.id)).removeHeader('upload-expires')
   mount.setExpires(reply, upload)
 }
 

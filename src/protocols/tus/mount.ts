@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { ShuttingDown, UserRequired } from '../../errors.js'
+import { type MountAddress, mountAddress } from '../../http/mount-address.js'
 import { type Upload, mayExpire, offsetOf } from '../../upload.js'
 import type { Caller, CompletionReply, Uploads } from '../contract.js'
 import { Finals } from './finals.js'
@@ -12,9 +13,12 @@ export class TusMount {
   readonly settings: TusSettings
   readonly finals: Finals
   readonly #uploads: Uploads
+  /** Path of the mount, with Fastify's `:parameters`. */
+  readonly #prefix: string
 
-  constructor (uploads: Uploads, settings: TusSettings) {
+  constructor (uploads: Uploads, settings: TusSettings, prefix: string) {
     this.#uploads = uploads
+    this.#prefix = prefix
     this.engine = uploads.engine
     this.settings = settings
     this.finals = new Finals(uploads.engine, settings)
@@ -46,6 +50,11 @@ export class TusMount {
     if (caller.user === null && (this.settings.requireUser ?? this.#uploads.settings.requireUser)) throw new UserRequired()
     this.finals.adopt(caller, this.log(request))
     return caller
+  }
+
+  /** Where the client sees the mount. */
+  address (request: FastifyRequest): MountAddress {
+    return mountAddress(request, this.#prefix, this.settings.baseUrl ?? this.#uploads.settings.baseUrl)
   }
 
   /** Takes up final uploads that an earlier run of the server has left. */

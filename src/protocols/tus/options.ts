@@ -27,8 +27,8 @@ export interface TusOptions {
    */
   readonly relativeLocation?: boolean | undefined
   /**
-   * Public URL of this mount, such as `https://example.com/api/files`, where a proxy changes host or path without saying so.
-   * @default as the request says
+   * Public URL of this mount, such as `https://example.com/api/files`, where a proxy or `rewriteUrl` changes host or path.
+   * @default the plugin's `baseUrl` and this `prefix` where that is given, else as the request says
    */
   readonly baseUrl?: string | undefined
   /**
@@ -85,6 +85,7 @@ export interface TusSettings {
   readonly expirationDelta: number | null | undefined
   readonly requireUser: boolean | undefined
   readonly extensions: ReadonlySet<TusExtension>
+  /** Undefined leaves it to the plugin. */
   readonly baseUrl: URL | undefined
   readonly checksumAlgorithms: ReadonlyMap<string, BodyDigestAlgorithm | BodyHash>
 }
