@@ -34,6 +34,12 @@ export class SizeLimitExceeded extends SizeLimitError {
   constructor (readonly limit: number) { super(limit) }
 }
 
+const QuotaError = createError<[number]>('FST_CHUNKED_UPLOAD_QUOTA', 'Your uploads would take more than the %d bytes that they may', 413)
+/** All uploads of the user would take more than `limit` bytes together, with `wanted` more. */
+export class QuotaExceeded extends QuotaError {
+  constructor (readonly limit: number, readonly wanted: number) { super(limit) }
+}
+
 const SizeConflictError = createError<[number, number]>('FST_CHUNKED_UPLOAD_SIZE_CONFLICT', 'Upload has a size of %d bytes, not %d', 400)
 /** The declared size contradicts the one that the upload already has. */
 export class SizeConflict extends SizeConflictError {

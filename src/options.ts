@@ -107,6 +107,17 @@ export interface ChunkedUploadOptions {
   readonly checksum?: string | false | undefined
   /** Largest file in bytes; null for no limit. drf: MAX_BYTES. @default null */
   readonly maxBytes?: number | null | ((request: FastifyRequest) => MaybePromise<number | null>) | undefined
+  /**
+   * Bytes that all uploads of one user (or all anonymous ones together) may take, over all protocols of the registration; null for no
+   * limit. Finished files count with their size, unfinished uploads with the size that was declared, else with what has come, and expired
+   * ones until they are swept. What would go beyond is refused: a declared size at the creation, other bytes as they come. Parts that tus
+   * has put together count beside the file until they go; with `deletePartials` the file needs no room of its own. A function is asked
+   * with each request, and holds for whose upload it is. A lower limit than before removes nothing.
+   *
+   * Each creation reads the records of the user's unfinished uploads, which `maxOpenUploads` bounds.
+   * @default null
+   */
+  readonly maxStored?: number | null | ((request: FastifyRequest) => MaybePromise<number | null>) | undefined
   /** Unfinished uploads that one user (or all anonymous ones together) may have at a time; null for no limit. @default null */
   readonly maxOpenUploads?: number | null | undefined
   /** Media types that may be uploaded, as declared by the client (`image/*` takes all images), or a function. @default all */
@@ -197,6 +208,7 @@ const RULES: Rules<ChunkedUploadOptions> = {
   bodyMemory: whole(1),
   checksum: checksumOf(checksumAlgorithms),
   maxBytes: either('must be bytes, null or a function', or(null, whole(0)), func),
+  maxStored: either('must be bytes, null or a function', or(null, whole(0)), func),
   maxOpenUploads: or(null, whole(0)),
   allowedTypes: either(`${mediaTypes().text}, or a function`, mediaTypes('*/*'), func),
   fieldName: names,

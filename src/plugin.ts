@@ -92,9 +92,10 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     expirationDelta,
     checksum: options.checksum ?? 'md5',
     wideChecksum: options.checksum,
-    asksHost: options.onComplete !== undefined,
+    asksHost: [options.onComplete, options.maxBytes, options.maxStored].some(option => typeof option === 'function'),
     fieldNames: [options.fieldName ?? ['file', 'my_file']].flat(),
     maxBytes: typeof options.maxBytes === 'number' ? options.maxBytes : null,
+    maxStored: typeof options.maxStored === 'number' ? options.maxStored : null,
     userRestricted: options.userRestricted ?? true,
     requireUser: options.requireUser ?? false,
     downloads: options.downloads === undefined || options.downloads === false
@@ -128,7 +129,7 @@ function isTaken (fastify: FastifyInstance, name: string): boolean {
 }
 
 /** The host itself: sees every upload of the registration, has no limits and is not asked. */
-const HOST: Caller = { protocol: null, user: null, restricted: false, maxBytes: null, hooks: {} }
+const HOST: Caller = { protocol: null, user: null, restricted: false, maxBytes: null, maxStored: null, hooks: {} }
 
 interface Adapters {
   readonly storage: Storage

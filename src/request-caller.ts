@@ -11,7 +11,7 @@ import type { Upload, UserId } from './upload.js'
  * @param log is told once when the user of a request cannot be known; each of these requests is refused
  */
 export function requestCallers (options: ChunkedUploadOptions, log: FastifyBaseLogger): (protocol: string) => Uploads['caller'] {
-  const { user: userOf = defaultUser, userRestricted: restricted = true, maxBytes = null } = options
+  const { user: userOf = defaultUser, userRestricted: restricted = true, maxBytes = null, maxStored = null } = options
   let told = false
   const tellingOnce = (error: unknown): never => {
     if (!told) log.error({ err: error }, 'no request is served whose user cannot be known')
@@ -22,7 +22,8 @@ export function requestCallers (options: ChunkedUploadOptions, log: FastifyBaseL
     protocol,
     user: asUserId(await userOf(request), tellingOnce),
     restricted,
-    maxBytes: typeof maxBytes === 'function' ? asLimit(await maxBytes(request)) : maxBytes,
+    maxBytes: typeof maxBytes === 'function' ? asLimit('maxBytes', await maxBytes(request)) : maxBytes,
+    maxStored: typeof maxStored === 'function' ? asLimit('maxStored', await maxStored(request)) : maxStored,
     hooks: hooksOf(options, request, reply)
   })
 }
@@ -47,10 +48,10 @@ function asUserId (user: unknown, refuse: (error: unknown) => never): UserId | n
 }
 
 /** What is no number must not pass for no limit. @throws {InvalidOption} */
-function asLimit (bytes: unknown): number | null {
+function asLimit (name: 'maxBytes' | 'maxStored', bytes: unknown): number | null {
   if (bytes === undefined || bytes === null) return null
   if (typeof bytes === 'number' && bytes >= 0) return bytes
-  throw new InvalidOption('maxBytes', 'must return bytes, or null')
+  throw new InvalidOption(name, 'must return bytes, or null')
 }
 
 function hooksOf (options: ChunkedUploadOptions, request: FastifyRequest, reply: FastifyReply): Caller['hooks'] {

@@ -84,6 +84,11 @@ interface UploadFields {
    * lie over them. Left out for never.
    */
   readonly disputes?: number
+  /**
+   * Bytes that an upload of unknown size takes of its owner's quota: those that are there, and those that may come. Left out where the
+   * received bytes and the size say it.
+   */
+  readonly reserved?: number
   /** Grows by one with each change: compare-and-set. */
   readonly version: number
 }
@@ -126,6 +131,11 @@ export function phaseOf (upload: Upload, now: number): UploadPhase {
 export function offsetOf (upload: Pick<Upload, 'received'>): number {
   const first = upload.received[0]
   return first !== undefined && first[0] === 0 ? first[1] : 0
+}
+
+/** Bytes that an unfinished upload has, or will have once all that was declared or reserved is there. */
+export function reservedBytes ({ received, size, reserved = 0 }: UploadingUpload): number {
+  return Math.max(received.reduce((sum, [start, end]) => sum + end - start, 0), size ?? 0, reserved)
 }
 
 /** True for an upload that is not finished, or only a part of a file. Finished files never expire. */

@@ -1,6 +1,7 @@
 import { BodyCut } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import type { Upload, UploadingUpload } from '../upload.js'
+import { Allowance } from './allowance.js'
 import { Blocks } from './batches.js'
 import { BodyMemory } from './body-memory.js'
 import type { BodySource } from './body-source.js'
@@ -8,6 +9,7 @@ import type { Caller } from './caller.js'
 import { largestFile } from './draft.js'
 import type { Hold } from './hold.js'
 import { placeOf } from './place.js'
+import type { Quota } from './quota.js'
 import { asked, asUploading, type Records } from './records.js'
 import type { SaveEvery } from './saves.js'
 import type { UploadChecksums } from './upload-checksums.js'
@@ -19,6 +21,7 @@ export interface BodySurroundings {
   readonly storage: Storage
   readonly records: Records
   readonly checksums: UploadChecksums
+  readonly quota: Quota
   /** ms without a byte after which a body counts as dead; 0 for never. */
   readonly stallTimeout: number
   /** Default: 64 MiB or 5 s, whatever comes first. */
@@ -49,19 +52,22 @@ export class Bodies {
    * @throws as {@link writeBody}, {@link placeOf} and the request's `check`
    */
   async write (caller: Caller, upload: UploadingUpload, request: WriteRequest, hold: Hold, final = false): Promise<Upload> {
-    const { storage, records, checksums, stallTimeout, saveEvery, stopping, onProgress } = this.#around
+    const { storage, records, checksums, quota, stallTimeout, saveEvery, stopping, onProgress } = this.#around
     request.check?.(upload)
     const maxBytes = largestFile(storage, caller, upload.chunkSize)
     const place = placeOf(upload, request, { maxBytes, anyOffset: storage.capabilities.anyOffset })
     const told = request.size !== undefined && upload.size === null ? await this.#around.onSize(caller, upload, request.size) : upload
+    const allowance = Allowance.of(quota, caller, told, request, place)
     let source: BodySource | undefined
     try {
-      const ready = request.overwrite === true ? await this.#forgetChecksum(told, place.start) : told
-      return await writeBody(ready, request, place, {
+      const allowed = await allowance?.begin() ?? told
+      const ready = request.overwrite === true ? await this.#forgetChecksum(allowed, place.start) : allowed
+      const written = await writeBody(ready, request, place, {
         storage,
         records,
         hold,
         maxBytes,
+        grant: allowance?.grant,
         stallTimeout,
         blocks: this.#blocks,
         memory: this.#memory,
@@ -75,6 +81,10 @@ export class Bodies {
         },
         onProgress: saved => { onProgress(saved, request) }
       })
+      return await allowance?.settle(written) ?? written
+    } catch (error) {
+      await allowance?.giveUp(hold)
+      throw error
     } finally {
       source?.close()
       if (source !== undefined) this.#open.delete(source)

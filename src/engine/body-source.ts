@@ -13,10 +13,10 @@ const YIELD_IDLE = 1000
 
 /**
  * Why a body ended: `end` all of it came; `cut` the connection broke; `overflow` it is longer than allowed; `stalled` nothing came
- * for too long; `taken` another request wants the upload; `shutdown` the server stops; `lost` the lock is gone;
- * `abandoned` the reader stopped reading.
+ * for too long; `taken` another request wants the upload; `shutdown` the server stops; `refused` a limit holds back what came;
+ * `lost` the lock is gone; `abandoned` the reader stopped reading.
  */
-export type BodyEnd = 'end' | 'cut' | 'overflow' | 'stalled' | 'taken' | 'shutdown' | 'lost' | 'abandoned'
+export type BodyEnd = 'end' | 'cut' | 'overflow' | 'stalled' | 'taken' | 'shutdown' | 'refused' | 'lost' | 'abandoned'
 
 export interface BodySourceOptions {
   /** Bytes; one more ends the body as `overflow`. */
@@ -81,9 +81,11 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     return await new Promise<boolean>(resolve => { this.#begin = resolve })
   }
 
-  /** Ends the body now. What came so far still reaches storage, unless the lock is `lost` or the reader gone (`abandoned`). */
+  /** Ends the body now. What came so far still reaches storage, unless it is `refused`, the lock `lost`, the reader gone (`abandoned`). */
   stop (why: Exclude<BodyEnd, 'end'>): void {
     this.#end(why)
+    // All of it may have come before.
+    if (why === 'refused') this.#batches.drop()
   }
 
   /** Storage no longer needs the body's first `bytes` bytes: their memory may be used again. */

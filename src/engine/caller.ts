@@ -11,6 +11,8 @@ export interface Caller {
   readonly restricted: boolean
   /** Largest file in bytes; null for no limit. */
   readonly maxBytes: number | null
+  /** Bytes that all uploads of an owner may take together where this caller adds some; null for no limit. */
+  readonly maxStored: number | null
   /** The host's hooks, bound to the request. */
   readonly hooks: CallerHooks
 }
@@ -33,10 +35,10 @@ export interface CallerHooks {
 
 /**
  * The caller for uploads that only serve another one, such as a part whose place is not known yet. They are unknown to the mount's clients,
- * do not count as open ones, and the host is neither asked nor told of them.
+ * do not count as open ones, and the host is neither asked nor told of them. Their bytes count, but need no room in a quota.
  */
 export function internalCaller (caller: Caller): Caller {
-  return { ...caller, internal: true, restricted: false, hooks: {} }
+  return { ...caller, internal: true, restricted: false, maxStored: null, hooks: {} }
 }
 
 /** How the host wants the last request answered; what is left out stays as the protocol words it. */
@@ -69,4 +71,6 @@ export interface UploadDraft {
   readonly serial: boolean
   /** True for a part of a file that is put together later: it has no name and type of its own, and expires when it is complete, too. */
   readonly partial?: boolean
+  /** Bytes of other uploads of the user that go once this one is complete, and need no room beside it. */
+  readonly replaces?: number
 }

@@ -70,7 +70,7 @@ export class Completion {
 
     const settled = await this.#settle(upload, size, state)
     if (hold.lost) throw new TakenOver()
-    const describe = ({ target, agreed, ...current }: Upload, location: string): CompleteUpload => ({
+    const describe = ({ target, agreed, reserved, ...current }: Upload, location: string): CompleteUpload => ({
       ...current,
       status: 'complete',
       size,

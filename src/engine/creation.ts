@@ -1,22 +1,26 @@
-import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import { TooManyUploads, UploadGone } from '../errors.js'
+import { UploadGone } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
-import type { ListQuery } from '../metadata/contract.js'
 import { type JsonObject, type Upload, type UploadingUpload, isExpired } from '../upload.js'
 import type { Caller, UploadDraft } from './caller.js'
 import { checkDraft, draftOf, newUpload, withCleanName } from './draft.js'
+import type { Quota } from './quota.js'
 import { asked, asUploading, mayKnow, type Records } from './records.js'
 import type { Turns } from './turns.js'
 import { derivedUploadId } from './upload-id.js'
 
 export interface CreationRules {
-  /** Unfinished, unexpired uploads that one user may have; null for no limit. */
-  readonly maxOpenUploads: number | null
   /** Expiry counts from the last body, not from creation. */
   readonly slidingExpiry: boolean
   /** The registration; undefined where all share their uploads. */
   readonly scope?: string | undefined
+}
+
+export interface CreationSurroundings {
+  readonly storage: Storage
+  readonly records: Records
+  readonly turns: Turns
+  readonly quota: Quota
 }
 
 /** What makes an upload the same one as another: see {@link Creation.createOnce}. */
@@ -38,19 +42,22 @@ export class Creation {
   readonly #storage: Storage
   readonly #records: Records
   readonly #turns: Turns
+  readonly #quota: Quota
   readonly #rules: CreationRules
 
-  constructor (storage: Storage, records: Records, turns: Turns, rules: CreationRules) {
+  constructor ({ storage, records, turns, quota }: CreationSurroundings, rules: CreationRules) {
     this.#storage = storage
     this.#records = records
     this.#turns = turns
+    this.#quota = quota
     this.#rules = rules
   }
 
   /**
    * @param stateOf what the protocol has to remember, where that takes long to make: asked once nothing refuses the upload any more
    * @param id left out for one that nobody can guess
-   * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link ChecksumUnsupported} {@link TooManyUploads} and what `onCreate` throws
+   * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link ChecksumUnsupported} {@link TooManyUploads} {@link QuotaExceeded}
+   * and what `onCreate` throws
    */
   async create (
     caller: Caller, told: UploadDraft, stateOf?: (draft: UploadDraft) => Promise<JsonObject>, id?: string
@@ -59,7 +66,7 @@ export class Creation {
     checkDraft(this.#storage, caller, wanted)
     const draft = await caller.hooks.onCreate?.(wanted) ?? wanted
     checkDraft(this.#storage, caller, draft)
-    return await this.#countingOpen(caller, async () => {
+    return await this.#quota.admit(caller, draft, async () => {
       const protocolState = await stateOf?.(draft) ?? draft.protocolState
       const { slidingExpiry: slides, scope } = this.#rules
       return await this.#store(newUpload(caller, { ...draft, protocolState }, { slides, scope, id }), draft.serial)
@@ -106,18 +113,6 @@ export class Creation {
     }
     if (Object.keys(changes).length === 0) return upload
     return asUploading(await this.#records.update(upload.id, current => ({ ...asUploading(current), ...changes }), upload))
-  }
-
-  /** Runs `create` if the user may have one more unfinished upload; his creations wait for each other, so that the count is right. */
-  async #countingOpen<T> (caller: Caller, create: () => Promise<T>): Promise<T> {
-    const max = this.#rules.maxOpenUploads
-    if (max === null || caller.internal === true) return await create()
-    const user = createHash('sha256').update(JSON.stringify([this.#rules.scope ?? null, caller.user])).digest('hex')
-    return await this.#turns.queue(`creates.${user}`, async () => {
-      const open: ListQuery = { status: 'uploading', phases: ['open'], internal: false, user: caller.user, limit: max }
-      if (max === 0 || (await this.#records.page(open)).uploads.length >= max) throw new TooManyUploads(max)
-      return await create()
-    })
   }
 
   /** The record first: a crash leaves no bytes of which nobody knows. */

@@ -18,6 +18,7 @@ import { Creation, type Sameness, type Told } from './creation.js'
 import { checkSize } from './draft.js'
 import type { Hold } from './hold.js'
 import { chunkEnd } from './place.js'
+import { Quota } from './quota.js'
 import { asked, assertUploading, mayKnow, type RecordQuery, Records } from './records.js'
 import { Replacements } from './replacements.js'
 import type { SaveEvery } from './saves.js'
@@ -96,6 +97,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   readonly #creation: Creation
   readonly #bodies: Bodies
   readonly #concatenation: Concatenation
+  readonly #quota: Quota
   /** Uploads that nothing can keep from being removed any more. */
   readonly #removing = new Set<string>()
 
@@ -110,11 +112,13 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     this.#turns = new Turns(options.locks, this.records, options.lockTimeout)
     this.#checksums = new UploadChecksums(storage)
     this.#follower = new ChecksumFollower(this.records, this.#turns, this.#checksums)
-    this.#creation = new Creation(storage, this.records, this.#turns, options)
+    this.#quota = new Quota(this.records, this.#turns, options)
+    this.#creation = new Creation({ storage, records: this.records, turns: this.#turns, quota: this.#quota }, options)
     this.#bodies = new Bodies({
       storage,
       records: this.records,
       checksums: this.#checksums,
+      quota: this.#quota,
       stallTimeout: options.stallTimeout,
       saveEvery: options.saveEvery,
       bodyMemory: options.bodyMemory,
@@ -133,7 +137,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       overwrite: async (caller, upload, body, place, hold) => {
         // The bytes have been taken before: no limit has a say any more.
         const request = { ...place, body, overwrite: true, parallel: true }
-        return await this.#bodies.writeStored({ ...caller, maxBytes: null }, upload, request, hold)
+        return await this.#bodies.writeStored({ ...caller, maxBytes: null, maxStored: null }, upload, request, hold)
       },
       discard: async upload => { await this.discard(upload, 'removed', false) }
     })
@@ -143,7 +147,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * Makes a new, empty upload.
    * @param stateOf makes its `protocolState`, out of what the host has left of the draft, once nothing refuses the upload any more: for
    * what takes long
-   * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link TooManyUploads} and what `onCreate` throws
+   * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link TooManyUploads} {@link QuotaExceeded} and what `onCreate` throws
    */
   async create (caller: Caller, wanted: UploadDraft, stateOf?: (draft: UploadDraft) => Promise<JsonObject>): Promise<Upload> {
     return await this.#turns.track(async () => {
@@ -241,8 +245,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   /**
    * Stores a body. Resolves only when storage has confirmed all of it and the record says so.
    * @throws {OffsetMismatch} {@link UploadExpired} {@link UploadComplete} {@link SizeConflict} {@link BeyondSize}
-   * {@link SizeLimitExceeded} {@link LengthMismatch} {@link ChecksumMismatch} {@link BodyCut} {@link BodyStalled} {@link TakenOver}
-   * {@link StorageFull} {@link StorageTrouble}, and with `complete` as {@link complete}: the bytes are saved then
+   * {@link SizeLimitExceeded} {@link QuotaExceeded} {@link LengthMismatch} {@link ChecksumMismatch} {@link BodyCut} {@link BodyStalled}
+   * {@link TakenOver} {@link StorageFull} {@link StorageTrouble}, and with `complete` as {@link complete}: the bytes are saved then
    */
   async write (caller: Caller, id: string, request: FinishingWriteRequest): Promise<Written> {
     const claim = request.claim ?? 'yield'
@@ -280,12 +284,13 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /**
    * Fills an empty upload with the bytes of complete ones and completes it. With `resume`, what it has already is taken for their
-   * beginning: a concatenation that was interrupted goes on.
-   * @throws {SizeLimitExceeded} {@link SizeConflict}, {@link OffsetMismatch} when the upload is not empty, {@link TakenOver} or
-   * {@link UploadGone} when somebody wants it otherwise meanwhile, and as {@link complete}
+   * beginning: a concatenation that was interrupted goes on. With `replaces`, that many bytes of the user's go once it is complete.
+   * @throws {SizeLimitExceeded} {@link QuotaExceeded} {@link SizeConflict}, {@link OffsetMismatch} when the upload is not empty,
+   * {@link TakenOver} or {@link UploadGone} when somebody wants it otherwise meanwhile, and as {@link complete}
    */
   async concat (
-    caller: Caller, id: string, parts: readonly CompleteUpload[], { resume = false }: { readonly resume?: boolean } = {}
+    caller: Caller, id: string, parts: readonly CompleteUpload[],
+    { resume = false, replaces }: { readonly resume?: boolean, readonly replaces?: number } = {}
   ): Promise<Completed> {
     return await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => {
       assertUploading(upload)
@@ -295,7 +300,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       if (upload.received.length > 0 && !resume) throw new OffsetMismatch(offsetOf(upload), 0)
       if (upload.size === size && covers(upload.received, [0, size])) return await this.#finish(caller, upload, {}, hold)
       const told = upload.size === null ? await this.#creation.amend(caller, upload, { size }) : upload
-      return await this.#finish(caller, await this.#concatenation.fill(caller, told, parts, size, hold), {}, hold)
+      const ready = told.size === null ? await this.#quota.reserve(caller, told, () => ({ least: size, wished: size }), replaces) : told
+      return await this.#finish(caller, await this.#concatenation.fill({ ...caller, maxStored: null }, ready, parts, size, hold), {}, hold)
     }).catch(this.#goneIfRemoving(id))
   }
 

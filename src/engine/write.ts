@@ -9,7 +9,6 @@ import type { BodyChecksum } from './body-checksum.js'
 import { type BodyDigest, BodyVerifier } from './body-digest.js'
 import type { BodyMemory } from './body-memory.js'
 import { BodySource } from './body-source.js'
-import type { Hold } from './hold.js'
 import type { Place } from './place.js'
 import { adapterError } from './records.js'
 import { type SaveEvery, type SaveSurroundings, Saves } from './saves.js'
@@ -23,6 +22,8 @@ export interface WriteRequest {
   readonly length?: number
   /** Bytes that the body may have, whatever it announces. */
   readonly maxLength?: number
+  /** Bytes of the body that count in the owner's quota already, in an upload that goes once they are stored. */
+  readonly counted?: number
   /** Size of the whole file in bytes, where this request tells it. */
   readonly size?: number
   /**
@@ -60,6 +61,8 @@ export interface WriteRequest {
 export interface WriteSurroundings extends Omit<SaveSurroundings, 'onRefused'> {
   readonly storage: Storage
   readonly maxBytes: number | null
+  /** Asked before so many bytes from the body's start go to the storage; throws to refuse them. Undefined where all may come. */
+  readonly grant: ((bytes: number) => Promise<void>) | undefined
   /** ms */
   readonly stallTimeout: number
   /** Buffers for the batches. */
@@ -102,10 +105,22 @@ export async function writeBody (
   })
 
   let trouble: { readonly error: unknown } | undefined
+  let refusal: { readonly error: unknown } | undefined
+  const mayPass = async (bytes: number): Promise<boolean> => {
+    try {
+      await around.grant?.(bytes)
+      // Another may write here by now.
+      return !hold.lost
+    } catch (error) {
+      refusal = { error }
+      source.stop('refused')
+      return false
+    }
+  }
   try {
     // An empty body asks nothing of the storage, which may have finished the file before a crash.
     if (await source.begins()) {
-      await storage.write(upload, start, taps(source, hold, around.checksum, verifier), {
+      await storage.write(upload, start, taps(source, mayPass, around.checksum, verifier), {
         confirm: (end, change) => {
           saves.confirm(end, change)
           release({ stored: end - start })
@@ -120,7 +135,7 @@ export async function writeBody (
   await around.checksum?.settled()
   await saves.close()
   try {
-    return await saveEnd(upload, request, place, { around, source, saves, verifier, trouble })
+    return await saveEnd(upload, request, place, { around, source, saves, verifier, trouble, refusal })
   } catch (error) {
     // What the record does not learn of this is as it was before.
     if (saves.overtaken) await saves.doubt().catch(() => {})
@@ -136,11 +151,13 @@ interface Ending {
   readonly saves: Saves
   readonly verifier: BodyVerifier | undefined
   readonly trouble: { readonly error: unknown } | undefined
+  /** Why not all that came may be stored. */
+  readonly refusal: { readonly error: unknown } | undefined
 }
 
 /** Saves what of the body counts, now that storage is done with it. */
 async function saveEnd (
-  upload: UploadingUpload, request: WriteRequest, place: Place, { around, source, saves, verifier, trouble }: Ending
+  upload: UploadingUpload, request: WriteRequest, place: Place, { around, source, saves, verifier, trouble, refusal }: Ending
 ): Promise<Upload> {
   const { start } = place
   const { ended: end = 'abandoned', bytes } = source
@@ -150,9 +167,9 @@ async function saveEnd (
     if (usable) await saves.save(false).catch(() => {})
     throw trouble.error
   }
-  if (end !== 'end') {
+  if (end !== 'end' || refusal !== undefined) {
     if (usable) await saves.save(false)
-    throw saves.refusal?.error ?? endError(source, upload, request, place, around)
+    throw saves.refusal?.error ?? refusal?.error ?? endError(source, upload, request, place, around)
   }
   if (request.length !== undefined && bytes !== request.length) throw new LengthMismatch(bytes, request.length)
   verifier?.check()
@@ -180,13 +197,14 @@ function endError (source: BodySource, upload: Upload, request: WriteRequest, { 
   }
 }
 
-/** Lets the checksums see each batch on its way to storage, as long as the lock is held. */
+/** Lets the checksums see each batch on its way to storage. Ends before one that may not pass. */
 async function * taps (
-  source: BodySource, hold: Hold, checksum: BodyChecksum | undefined, verifier: BodyVerifier | undefined
+  source: BodySource, mayPass: (bytes: number) => Promise<boolean>, checksum: BodyChecksum | undefined, verifier: BodyVerifier | undefined
 ): AsyncGenerator<readonly Uint8Array[], void, undefined> {
+  let bytes = 0
   for await (const batch of source) {
-    // Another may write here by now.
-    if (hold.lost) return
+    bytes = batch.reduce((sum, { length }) => sum + length, bytes)
+    if (!await mayPass(bytes)) return
     await checksum?.take(batch)
     verifier?.update(batch)
     yield batch

@@ -89,7 +89,7 @@ export interface UploadUsage {
   readonly counts: Readonly<Record<UploadPhase, number>>
   /** Bytes that are stored: those received of unfinished uploads, and the sizes of complete ones. */
   readonly bytes: number
-  /** Bytes once every unfinished upload has all that it has declared. */
+  /** Bytes once every unfinished upload has all that its `size` or its `reserved` says. */
   readonly reserved: number
 }
 

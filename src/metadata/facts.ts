@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Upload, type UploadPhase, phaseOf } from '../upload.js'
+import { type Upload, type UploadPhase, phaseOf, reservedBytes } from '../upload.js'
 import type { ListOrder, ListQuery, UploadUsage, UsageQuery } from './contract.js'
 
 /** Bytes of a file name by which uploads are ordered. */
@@ -119,7 +119,7 @@ export class UsageSum {
     const bytes = upload.received.reduce((sum, [start, end]) => sum + end - start, 0)
     this.#counts[phaseOf(upload, this.#now)]++
     this.#bytes += bytes
-    this.#reserved += Math.max(bytes, upload.size ?? 0)
+    this.#reserved += reservedBytes(upload)
   }
 
   addFinished (facts: Facts): void {

@@ -44,8 +44,10 @@ export interface ProtocolSettings {
   readonly fieldNames: readonly string[]
   /** Largest file in bytes where it is the same for all requests; null for no limit, or one that depends on the request. */
   readonly maxBytes: number | null
+  /** Bytes that all uploads of a user may take together, where it is the same for all requests; null otherwise. */
+  readonly maxStored: number | null
   readonly userRestricted: boolean
-  /** The host has an `onComplete`, which is asked about a request. */
+  /** The host has an `onComplete` or a limit that is asked about a request. */
   readonly asksHost?: boolean
   /** Anonymous requests are refused. */
   readonly requireUser: boolean

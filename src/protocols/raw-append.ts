@@ -77,7 +77,7 @@ export function rawAppend (options: RawAppendOptions = {}): Protocol {
 function register (scope: FastifyInstance, uploads: Uploads, options: RawAppendOptions): void {
   const { name: protocol = 'rawAppend', join, onJoined, onJoinFailed } = options
   const { engine } = uploads
-  const own: Caller = { protocol, user: null, restricted: false, maxBytes: null, hooks: {} }
+  const own: Caller = { protocol, user: null, restricted: false, maxBytes: null, maxStored: null, hooks: {} }
   const joins = join === undefined
     ? undefined
     : new Joins(engine, own, join, {

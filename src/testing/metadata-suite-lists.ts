@@ -138,6 +138,18 @@ export const LIST_CASES: readonly MetadataCase[] = [
     assert.equal((await b.usage({ now })).bytes, 4050)
     assert.equal((await b.usage({ now, user: null })).counts.complete, 4)
   }],
+  ['usage counts what unfinished uploads have reserved, where it is more than their size and what is there', async (a, b) => {
+    const places = [{ size: 10, reserved: 30 }, { size: 50, reserved: 30 }, { received: [[0, 70]], reserved: 30 }, { reserved: 5 }] as const
+    for (const place of places) await a.create(newUpload(place))
+    const changing = await a.create(newUpload({ received: [[0, 1]] }))
+    const sums = async () => {
+      const { bytes, reserved } = await b.usage({ now: 0 })
+      return [bytes, reserved]
+    }
+    assert.deepEqual(await sums(), [71, 156])
+    await a.update({ ...changing, reserved: 1000, version: 2 })
+    assert.deepEqual(await sums(), [71, 1155])
+  }],
   ['usage and ordered lists follow a record through its life', async (a, b) => {
     const upload = await a.create(newUpload({ user: 'ann', size: 5, received: [[0, 2]] }))
     const seen = async () => {

@@ -51,7 +51,7 @@ async function serve (
           return await sendUpload(request, reply, engine, upload, options)
         }
       }])
-      const caller = { protocol: 'files', user: null, restricted: false, maxBytes: null, hooks: {} }
+      const caller = { protocol: 'files', user: null, restricted: false, maxBytes: null, maxStored: null, hooks: {} }
       store = async ({ content = '0123456789', filename = 'file.bin', type = null, checksum = false, unfinished = false } = {}) => {
         const created = await engine.create(caller, {
           filename,

@@ -244,7 +244,14 @@ t.test('the limit of the original is the default, where the registration has non
   app.get('/:index', async (request, reply) => {
     const [options = {}, maxBytes = null] = limits[Number(Object(request.params).index)] ?? []
     const settings = {
-      expirationDelta: null, checksum: false, fieldNames: ['file'], maxBytes, userRestricted: true, requireUser: false, downloads: false
+      expirationDelta: null,
+      checksum: false,
+      fieldNames: ['file'],
+      maxBytes,
+      maxStored: null,
+      userRestricted: true,
+      requireUser: false,
+      downloads: false
     } as const
     const uploads = { engine: engineOn(), settings, caller: async () => callerOf({ maxBytes }), routeOptions: () => ({}) }
     const caller = await new Mount(uploads, options, '').caller(request, reply)

@@ -12,7 +12,7 @@ import { DEADLINE } from './deadline.js'
 
 /** Somebody without limits; `overrides` makes him another. */
 export function callerOf (overrides: Partial<Caller> = {}): Caller {
-  return { protocol: 'test', user: null, restricted: true, maxBytes: null, hooks: {}, ...overrides }
+  return { protocol: 'test', user: null, restricted: true, maxBytes: null, maxStored: null, hooks: {}, ...overrides }
 }
 
 export function draftOf (overrides: Partial<UploadDraft> = {}): UploadDraft {

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { ChunkTaskHooks, Pool, WantedTask } from './hooks.js'
 import type { ChunkTasksSettings } from './options.js'
-import { type Refused, forbidden, invalid, notFound } from './problem.js'
+import { type Refused, forbidden, invalid, notFound, overQuota } from './problem.js'
 
 const MIB = 1024 * 1024
 
@@ -26,7 +26,7 @@ export async function checkPolicy (
   const quota = await settings.quota?.(wanted, request)
   const weight = Math.ceil(wanted.fileSize / MIB * (pool?.costMultiplier ?? 1))
   if (quota !== undefined && quota !== null && (quota.used ?? 0) + weight > quota.limit) {
-    throw forbidden(`File size ${weight} MiB is exceeded the user's quota ${quota.limit} MiB`)
+    throw overQuota(weight, quota.limit)
   }
   return pool
 }

@@ -27,6 +27,11 @@ export function forbidden (message = 'You do not have permission to perform this
   return new Refused({ status: 403, code: 'FORBIDDEN', message, text })
 }
 
+/** @param size MiB, as they weigh @param limit MiB */
+export function overQuota (size: number, limit: number): Refused {
+  return forbidden(`File size ${size} MiB is exceeded the user's quota ${limit} MiB`)
+}
+
 export function badRequest (message: string): Refused {
   return new Refused({ status: 400, code: 'BAD_REQUEST', message })
 }

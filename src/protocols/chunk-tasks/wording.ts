@@ -1,11 +1,13 @@
 import {
   BodyCut, BodyStalled, ChecksumMismatch, FormInvalid, FormTooLarge, JsonInvalid, LengthMismatch, LocationInvalid,
-  PasswordRequired, PasswordWrong, ShuttingDown, SizeLimitExceeded, StorageFull, StorageTrouble, StorageUnusable, TakenOver,
+  PasswordRequired, PasswordWrong, QuotaExceeded, ShuttingDown, SizeLimitExceeded, StorageFull, StorageTrouble, StorageUnusable, TakenOver,
   TooManyUploads, TypeNotAllowed, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound, UserRequired
 } from '../../errors.js'
 import type { RouteSetting, WordedError } from '../../http/routes.js'
 import type { ErrorStyle } from './options.js'
-import { type Problem, Refused, badRequest, forbidden, invalid, notFound, unauthorized } from './problem.js'
+import { type Problem, Refused, badRequest, forbidden, invalid, notFound, overQuota, unauthorized } from './problem.js'
+
+const MIB = 1024 * 1024
 
 /** Turns errors into the contract's answers; those of the host's hooks and unknown ones are left to the host. */
 export function wordingOf (style: ErrorStyle): NonNullable<RouteSetting['wordError']> {
@@ -32,6 +34,7 @@ function problemOf (error: Error & { readonly code?: string, readonly statusCode
   if ([UploadNotFound, UploadComplete, UploadExpired].some(kind => error instanceof kind)) return notFound('Upload task').problem
   if (error instanceof UploadGone) return notFound(isLost(error) ? 'Upload task metadata' : 'Upload task').problem
   if (error instanceof PasswordWrong || error instanceof PasswordRequired) return forbidden(error.message).problem
+  if (error instanceof QuotaExceeded) return overQuota(Math.ceil(error.wanted / MIB), Math.floor(error.limit / MIB)).problem
   if (error instanceof UserRequired) return unauthorized().problem
   if (error instanceof ChecksumMismatch) return { status: 400, code: 'HASH_MISMATCH', message: 'The hash of the file does not match.' }
   // A form that ends before its last boundary: the body came whole, it is the form that is cut.

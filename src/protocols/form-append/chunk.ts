@@ -127,7 +127,9 @@ class ChunkForm {
   async #append (id: string, part: SpooledPart, start: number | 'end'): Promise<Upload> {
     const body: Readable = part.open()
     try {
-      const { upload } = await this.#mount.engine.write(this.#caller, id, { start, body, length: part.length, atomic: true })
+      const { upload } = await this.#mount.engine.write(this.#caller, id, {
+        start, body, length: part.length, counted: part.counted, atomic: true
+      })
       return upload
     } catch (error) {
       // The client has sent all of it: that it broke off is the storage's trouble.

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { type Caller, internalCaller } from '../../engine/caller.js'
-import { BodyCut, BodyStalled } from '../../errors.js'
+import { BodyCut, BodyStalled, QuotaExceeded, SizeLimitExceeded } from '../../errors.js'
 import { offsetOf } from '../../upload.js'
 import type { Mount } from './mount.js'
 
@@ -14,6 +14,8 @@ export type Spool = Pick<Mount, 'engine' | 'spoolExpiry'>
 export interface SpooledPart {
   /** Bytes. */
   readonly length: number
+  /** Bytes that count in a quota until the part is discarded. */
+  readonly counted: number
   open (): Readable
   /** Lets go of the bytes. Never throws: what cannot be removed now expires. */
   discard (): Promise<void>
@@ -21,7 +23,7 @@ export interface SpooledPart {
 
 /**
  * Reads a part to its end: small ones into memory, others into an upload of their own, in the same storage.
- * @throws {BodyCut} {@link BodyStalled} {@link SizeLimitExceeded} and what else a write throws; nothing is left then
+ * @throws {BodyCut} {@link BodyStalled} {@link SizeLimitExceeded} {@link QuotaExceeded} and what else a write throws; nothing is left then
  */
 export async function spoolPart (mount: Spool, caller: Caller, body: Readable): Promise<SpooledPart> {
   const start: Buffer[] = []
@@ -37,13 +39,17 @@ export async function spoolPart (mount: Spool, caller: Caller, body: Readable): 
   }
   const bytes = Buffer.concat(start)
   if (length <= MEMORY_BYTES) {
-    return { length, open: () => Readable.from([bytes], { objectMode: false }), discard: async () => {} }
+    return { length, counted: 0, open: () => Readable.from([bytes], { objectMode: false }), discard: async () => {} }
   }
   body.unshift(bytes)
-  return await intoStorage(mount, internalCaller(caller), body)
+  return await intoStorage(mount, caller, body)
 }
 
-async function intoStorage ({ engine, spoolExpiry }: Spool, caller: Caller, body: Readable): Promise<SpooledPart> {
+async function intoStorage ({ engine, spoolExpiry }: Spool, client: Caller, body: Readable): Promise<SpooledPart> {
+  const caller = internalCaller(client)
+  // There may be a place for it that is reserved. More than all that the user may have never has one.
+  const { maxBytes, maxStored } = client
+  const maxLength = maxStored ?? Infinity
   const created = await engine.create(caller, {
     filename: '',
     contentType: null,
@@ -58,11 +64,12 @@ async function intoStorage ({ engine, spoolExpiry }: Spool, caller: Caller, body
   })
   const discard = async (): Promise<void> => { await engine.remove(caller, created.id).catch(() => {}) }
   try {
-    const { upload } = await engine.write(caller, created.id, { start: 0, body, atomic: true })
+    const { upload } = await engine.write(caller, created.id, { start: 0, body, atomic: true, maxLength })
     const length = offsetOf(upload)
-    return { length, open: () => engine.read(upload, [0, length]), discard }
+    return { length, counted: length, open: () => engine.read(upload, [0, length]), discard }
   } catch (error) {
     await discard()
-    throw error
+    const isOver = error instanceof SizeLimitExceeded && maxStored !== null && maxStored < (maxBytes ?? Infinity)
+    throw isOver ? new QuotaExceeded(maxStored, maxStored + 1) : error
   }
 }

@@ -63,7 +63,8 @@ async function * aloneIn (parts: AsyncIterator<Part>, file: FilePart): AsyncGene
 async function appendBytes (mount: Mount, caller: Caller, video: Upload, body: Readable, length: number | undefined): Promise<boolean> {
   const { content } = stateOf(video)
   let before = 0
-  const writer = content === null ? caller : { ...internalCaller(mount.own), maxBytes: caller.maxBytes }
+  const { maxBytes, maxStored } = caller
+  const writer = content === null ? caller : { ...internalCaller(mount.own), maxBytes, maxStored }
   const { upload } = await mount.uploads.engine.write(writer, content ?? video.id, {
     start: 'end',
     body,

@@ -81,13 +81,13 @@ export class Joins {
   /**
    * Stores a clip of its own and puts it into the video's queue.
    * @returns true when it is the first one, which needs no joining
-   * @throws {NoData} {@link SizeLimitExceeded} and as a write
+   * @throws {NoData} {@link SizeLimitExceeded} {@link QuotaExceeded} and as a write
    */
   async addClip (caller: Caller, video: Upload, body: Readable, length: number | undefined): Promise<boolean> {
     const engine = this.#engine
     const room = caller.maxBytes === null ? null : caller.maxBytes - await this.#bytesOf(video)
     if (room !== null && (room < 0 || (length ?? 0) > room)) throw new SizeLimitExceeded(caller.maxBytes ?? 0)
-    const writer = { ...this.#inner, user: video.user, maxBytes: room }
+    const writer = { ...this.#inner, user: video.user, maxBytes: room, maxStored: caller.maxStored }
     const { id } = await engine.create(writer, { ...innerDraft, contentType: video.contentType })
     let first: boolean
     try {

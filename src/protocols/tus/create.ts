@@ -7,11 +7,11 @@ import type { Caller } from '../contract.js'
 import { bodyIn, isEmpty, lengthIn } from './body.js'
 import { digestsOf, tellOffset } from './checksum.js'
 import { type Concat, concatOf } from './concat-header.js'
-import { sumOf } from './finals.js'
 import { bytesOf, checkVersion, hasUploadType, headerOf, isDeferred } from './headers.js'
 import { locationOf } from './location.js'
 import { parseMetadata, textAt, textsOf } from './metadata.js'
 import { send, setOffset, type TusMount } from './mount.js'
+import { bytesOfUser, sumOf } from './part-sums.js'
 import { badHeader, Refusal, wrongContentType } from './refusal.js'
 import { stateOf, stored } from './state.js'
 
@@ -78,7 +78,8 @@ async function newFinal (
     }
     const least = parts.reduce((sum, part) => sum + (part.size ?? 0), 0)
     if (caller.maxBytes !== null && least > caller.maxBytes) throw new SizeLimitExceeded(caller.maxBytes)
-    return await engine.createOnce(caller, { ...draft, size: sumOf(parts) }, same)
+    const replaces = settings.deletePartials ? bytesOfUser(caller.user, parts) : 0
+    return await engine.createOnce(caller, { ...draft, size: sumOf(parts), replaces }, same)
   } catch (error) {
     // An equal request may have come to its end just now, and have removed the parts.
     const known = error instanceof UploadNotFound || error instanceof UploadGone ? await engine.findOnce(caller, same) : undefined

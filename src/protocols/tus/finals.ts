@@ -3,8 +3,9 @@ import { assertThere, type Completed, type UploadEngine } from '../../engine/upl
 import { type CompleteUpload, type Upload, isExpired, laterExpiry } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { TusSettings } from './options.js'
+import { bytesOfUser, sumOf } from './part-sums.js'
 import { Refusal, TooManyFinals } from './refusal.js'
-import { isFinal, isPartial, stateOf, stored } from './state.js'
+import { type TusState, isFinal, isPartial, stateOf, stored } from './state.js'
 
 export interface FinalState {
   readonly upload: Upload
@@ -234,8 +235,10 @@ export class Finals {
 
   async #concatenate (caller: Caller, id: string, parts: readonly CompleteUpload[], log: Log): Promise<FinalState> {
     try {
-      const completed = await this.#engine.concat(caller, id, parts, { resume: true })
-      if (this.#settings.deletePartials) await this.#removeParts(caller, id, parts, log)
+      const { deletePartials } = this.#settings
+      const replaces = deletePartials ? bytesOfUser((await this.#engine.get(caller, id)).user, parts) : 0
+      const completed = await this.#engine.concat(caller, id, parts, { resume: true, replaces })
+      if (deletePartials) await this.#removeParts(caller, id, parts, log)
       return { upload: completed.upload, completed }
     } catch (error) {
       // Another request was faster, or another node is at it.
@@ -250,12 +253,11 @@ export class Finals {
 
   /** Those that another final upload needs, the last one to be complete removes. */
   async #removeParts (caller: Caller, id: string, parts: readonly CompleteUpload[], log: Log): Promise<void> {
+    const without = (state: TusState): TusState => ({ ...state, finals: state.finals?.filter(final => final !== id) ?? [] })
     for (const part of new Set(parts)) {
       try {
-        const { protocolState } = await this.#engine.update(caller, part.id, current => {
-          const state = stateOf(current)
-          return { protocolState: stored({ ...state, finals: state.finals?.filter(final => final !== id) ?? [] }) }
-        })
+        const change = (current: Upload) => ({ protocolState: stored(without(stateOf(current))) })
+        const { protocolState } = await this.#engine.update(caller, part.id, change)
         if (stateOf({ protocolState }).finals?.length === 0) {
           await this.#engine.remove({ ...caller, hooks: {} }, part.id, { keepRecord: this.#settings.keepRecords })
         }
@@ -290,11 +292,6 @@ function unlessUnknown (error: unknown): undefined {
 /** Errors of `onComplete`, all of them: a HEAD must not ask the host again. The same POST does. */
 function isOfHost (error: unknown): boolean {
   return !(error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('FST_CHUNKED_UPLOAD_'))
-}
-
-/** Length of what the parts make together, in bytes; null while one is unknown. */
-export function sumOf (parts: readonly Upload[]): number | null {
-  return parts.reduce<number | null>((sum, { size }) => sum === null || size === null ? null : sum + size, 0)
 }
 
 /** Parts and final were checked when they were made: who sends the last byte need not be the owner. */

@@ -59,8 +59,8 @@ export class TusMount {
 
   /** Takes up final uploads that an earlier run of the server has left. */
   recover (name: string, logger: FastifyBaseLogger): void {
-    const { maxBytes, asksHost = false } = this.#uploads.settings
-    const own: Caller = { protocol: name, user: null, restricted: false, maxBytes, hooks: {} }
+    const { maxBytes, maxStored, asksHost = false } = this.#uploads.settings
+    const own: Caller = { protocol: name, user: null, restricted: false, maxBytes, maxStored, hooks: {} }
     const log = logTo(logger)
     this.finals.recover(own, asksHost, log).catch((error: unknown) => { if (!this.engine.stopping) log(error, '') })
   }

@@ -1,0 +1,89 @@
+import { type UploadingUpload, reservedBytes } from '../upload.js'
+import { addRange, countBytes } from './byte-ranges.js'
+import type { Caller } from './caller.js'
+import type { Hold } from './hold.js'
+import type { Place } from './place.js'
+import type { Quota } from './quota.js'
+import type { WriteRequest } from './write.js'
+
+/** Bytes that a body without an announced length takes at a time, where there is plenty of room. */
+const STEP = 64 * 1024 * 1024
+
+/** What the quota lets one body bring to an upload whose size nobody has declared: before it is read, or step by step as it comes. */
+export class Allowance {
+  readonly #quota: Quota
+  readonly #caller: Caller
+  readonly #upload: UploadingUpload
+  readonly #request: WriteRequest
+  readonly #place: Place
+  /** The byte before which it may end. */
+  #granted: number
+  #stepped = false
+
+  /** @returns undefined where there is nothing to ask: no quota, or a size that counts since it was declared */
+  static of (quota: Quota, caller: Caller, upload: UploadingUpload, request: WriteRequest, place: Place): Allowance | undefined {
+    return caller.maxStored === null || upload.size !== null ? undefined : new Allowance(quota, caller, upload, request, place)
+  }
+
+  private constructor (quota: Quota, caller: Caller, upload: UploadingUpload, request: WriteRequest, place: Place) {
+    this.#quota = quota
+    this.#caller = caller
+    this.#upload = upload
+    this.#request = request
+    this.#place = place
+    this.#granted = place.start
+  }
+
+  /** Takes what the request announces. @throws {QuotaExceeded} {@link UploadBusy} */
+  async begin (): Promise<UploadingUpload> {
+    const { size, length, counted } = this.#request
+    const { start, limit } = this.#place
+    if (size !== undefined) {
+      this.#granted = Infinity
+      return await this.#quota.reserve(this.#caller, this.#upload, () => ({ least: size, wished: size }), counted)
+    }
+    const announced = length ?? (this.#sharesUpload && this.#upload.chunkSize !== null ? limit : 0)
+    return announced === 0 ? this.#upload : await this.#take(start + announced, 0)
+  }
+
+  /** Takes what the first `bytes` bytes of the body need. @throws as {@link begin} */
+  readonly grant = async (bytes: number): Promise<void> => {
+    const end = this.#place.start + bytes
+    if (end <= this.#granted) return
+    this.#stepped = true
+    await this.#take(end, STEP)
+  }
+
+  /** The body is stored. */
+  async settle<T> (written: T): Promise<T | UploadingUpload> {
+    return this.#stepped ? await this.#quota.release(this.#upload) : written
+  }
+
+  /** The body has failed. What cannot be given back now is given back by the next body, or by the sweep. */
+  async giveUp (hold: Hold): Promise<void> {
+    const isOwn = this.#granted !== this.#place.start && this.#granted !== Infinity && !this.#sharesUpload
+    if (isOwn && !hold.lost) await this.#quota.release(this.#upload).catch(() => {})
+  }
+
+  /** Other bodies may be under way beside this one: what they have taken is not this one's to give back. */
+  get #sharesUpload (): boolean {
+    const { parallel, overwrite } = this.#request
+    return parallel === true && overwrite !== true
+  }
+
+  async #take (end: number, more: number): Promise<UploadingUpload> {
+    const { start } = this.#place
+    const { received } = this.#upload
+    // A body that is alone forgets what a crash has left of another one.
+    const total = (current: UploadingUpload): number => this.#sharesUpload
+      ? reservedBytes(current) + end - this.#granted
+      : countBytes(addRange(received, [start, end]))
+    let least = 0
+    const upload = await this.#quota.reserve(this.#caller, this.#upload, current => {
+      least = total(current)
+      return { least, wished: least + more }
+    }, this.#request.counted)
+    this.#granted = end + (upload.reserved ?? least) - least
+    return upload
+  }
+}

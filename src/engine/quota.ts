@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto'
+import { QuotaExceeded, TooManyUploads, UploadNotFound } from '../errors.js'
+import type { ListQuery } from '../metadata/contract.js'
+import { type UploadingUpload, type UserId, reservedBytes } from '../upload.js'
+import type { Caller, UploadDraft } from './caller.js'
+import { asUploading, type Records } from './records.js'
+import type { Turns } from './turns.js'
+
+/** Of the room that is left, a body that grows without an end in sight takes this part at most beyond what it needs. */
+const SHARE = 1 / 8
+
+export interface QuotaRules {
+  /** Unfinished, unexpired uploads that one user may have; null for no limit. */
+  readonly maxOpenUploads: number | null
+  /** The registration; undefined where all share their uploads. */
+  readonly scope?: string | undefined
+}
+
+/** What an upload of unknown size takes for itself, in bytes, all that it has included. */
+export interface Claim {
+  readonly least: number
+  /** Given as far as there is plenty of room: it saves the questions for the next bytes. */
+  readonly wished: number
+}
+
+/**
+ * What one user may have: open uploads, and bytes in all of them. What is stored counts, and what is promised: a declared size from the
+ * creation on, and of an upload of unknown size what its record has `reserved`. So the records tell all, whatever server wrote them. Who
+ * takes more does so under a lock of the user's.
+ */
+export class Quota {
+  readonly #records: Records
+  readonly #turns: Turns
+  readonly #rules: QuotaRules
+
+  constructor (records: Records, turns: Turns, rules: QuotaRules) {
+    this.#records = records
+    this.#turns = turns
+    this.#rules = rules
+  }
+
+  /**
+   * Runs `create` if the user may have one more upload like this one.
+   * @throws {TooManyUploads} {@link QuotaExceeded} {@link UploadBusy}
+   */
+  async admit<T> (caller: Caller, { size, replaces = 0 }: UploadDraft, create: () => Promise<T>): Promise<T> {
+    const { user, maxStored } = caller
+    const maxOpen = caller.internal === true ? null : this.#rules.maxOpenUploads
+    if (maxOpen === null && maxStored === null) return await create()
+    return await this.#inTurn(user, async () => {
+      if (maxOpen !== null) await this.#checkOpen(user, maxOpen)
+      if (maxStored !== null) {
+        // Where nothing has room any more, an upload of unknown size has not either.
+        const wanted = size ?? 1
+        if (wanted > 0 && wanted > await this.#room(user, maxStored) + replaces) throw new QuotaExceeded(maxStored, wanted)
+      }
+      return await create()
+    })
+  }
+
+  /**
+   * Takes bytes of its owner's quota for an upload of unknown size.
+   * @param claimOf how many, of the record as it is now
+   * @param counted bytes that count already, in uploads that go in return
+   * @returns the record, whose `reserved` says how many it got
+   * @throws {QuotaExceeded} {@link UploadBusy} {@link UploadGone}
+   */
+  async reserve (
+    { maxStored }: Caller, upload: UploadingUpload, claimOf: (current: UploadingUpload) => Claim, counted = 0
+  ): Promise<UploadingUpload> {
+    if (maxStored === null) return upload
+    const { id, user } = upload
+    return await this.#inTurn(user, async () => {
+      const found = await this.#records.find(id)
+      if (found === undefined) throw new UploadNotFound()
+      const current = asUploading(found)
+      const { least, wished } = claimOf(current)
+      const more = least - reservedBytes(current)
+      const room = await this.#room(user, maxStored)
+      if (more > 0 && more > room + counted) throw new QuotaExceeded(maxStored, more)
+      const reserved = least + Math.max(0, Math.min(wished - least, Math.floor((room - more) * SHARE)))
+      return asUploading(await this.#records.update(id, now => ({ ...asUploading(now), reserved }), current))
+    })
+  }
+
+  /** Gives back what an upload of unknown size has reserved beyond the bytes that it has. */
+  async release ({ id }: UploadingUpload): Promise<UploadingUpload> {
+    return asUploading(await this.#records.update(id, current => {
+      const { reserved: _, ...rest } = asUploading(current)
+      return rest
+    }))
+  }
+
+  async #checkOpen (user: UserId | null, max: number): Promise<void> {
+    const open: ListQuery = { status: 'uploading', phases: ['open'], internal: false, user, limit: max }
+    if (max === 0 || (await this.#records.page(open)).uploads.length >= max) throw new TooManyUploads(max)
+  }
+
+  /** Bytes that are left; less than none where the limit was a higher one before. */
+  async #room (user: UserId | null, max: number): Promise<number> {
+    return max - (await this.#records.usage({ user, now: Date.now() })).reserved
+  }
+
+  async #inTurn<T> (user: UserId | null, work: () => Promise<T>): Promise<T> {
+    const name = createHash('sha256').update(JSON.stringify([this.#rules.scope ?? null, user])).digest('hex')
+    return await this.#turns.queue(`creates.${name}`, work)
+  }
+}
