@@ -101,6 +101,10 @@ export const JsonInvalid = createError<[string]>('FST_CHUNKED_UPLOAD_JSON', 'JSO
 export const SecondFile = createError<[string]>(
   'FST_CHUNKED_UPLOAD_SECOND_FILE', 'Form has a second file in "%s": send each file in a request of its own', 400
 )
+/** A client of another protocol: what it was, by which field that showed, and what the host can do. */
+export const ForeignClient = createError<[string, string, string]>(
+  'FST_CHUNKED_UPLOAD_FOREIGN_CLIENT', 'Request looks like one of %s (it has %s), which is not served here: %s', 400
+)
 export const FormTooLarge = createError<[string]>('FST_CHUNKED_UPLOAD_FORM_TOO_LARGE', 'Form is too large: %s', 413)
 
 // ── Encryption at rest ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,8 @@
 import { parse as parseQuery } from 'node:querystring'
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import { FormInvalid, FormTooLarge, JsonInvalid, SecondFile } from '../errors.js'
+import { ForeignClient, FormInvalid, FormTooLarge, JsonInvalid, SecondFile } from '../errors.js'
+import { assertOwnFields } from './foreign-client.js'
 import { type FilePart, type Part, readParts } from './multipart.js'
 import { readBody } from './read-body.js'
 import { assertUncoded, bodyOf, stallTimeoutOf } from './stream-scope.js'
@@ -24,10 +25,19 @@ export function formKind (request: FastifyRequest): FormKind | undefined {
   return type === 'multipart/form-data' ? 'multipart' : undefined
 }
 
-/** The parts of a multipart form. @throws {BodyEncoded}, and as {@link readParts} */
-export function partsOf (request: FastifyRequest): AsyncGenerator<Part, void, undefined> {
+/** The parts of a multipart form. @throws {BodyEncoded} {@link ForeignClient}, and as {@link readParts} */
+export async function * partsOf (request: FastifyRequest): AsyncGenerator<Part, void, undefined> {
   assertUncoded(request)
-  return readParts(bodyOf(request), request.headers['content-type'] ?? '', { stallTimeout: stallTimeoutOf(request) })
+  const fields = new Set<string>()
+  for await (const part of readParts(bodyOf(request), request.headers['content-type'] ?? '', { stallTimeout: stallTimeoutOf(request) })) {
+    if (part.kind === 'field') assertOwnFields(fields.add(part.name))
+    yield part
+  }
+}
+
+/** True where the rest of a form tells that its bytes are not what they were taken for, or not all. */
+export function isMisread (error: unknown): boolean {
+  return error instanceof SecondFile || error instanceof ForeignClient
 }
 
 /**

@@ -1,5 +1,6 @@
 import { types } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods, RouteHandlerMethod, RouteOptions } from 'fastify'
+import { type HeaderProtocol, assertOwnClient } from './foreign-client.js'
 import { METHOD_OVERRIDE, UNKNOWN_METHOD, routeByMethodOverride } from './method-override.js'
 
 /** The methods that a known URL answers, if only with 405. */
@@ -38,6 +39,8 @@ export interface RouteSetting {
   readonly routeOptions?: (route: Pick<Route, 'name' | 'method' | 'url'>) => Partial<RouteOptions>
   /** `Allow` of the 405 and OPTIONS replies, where the contract fixes their order. */
   readonly allow?: (url: string) => string | undefined
+  /** The protocol whose header fields the routes read. Requests with those of others are refused. */
+  readonly speaks?: HeaderProtocol
   /** X-HTTP-Method-Override names the route's method, whatever the real one is. */
   readonly methodOverride?: boolean
 }
@@ -83,12 +86,16 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
     return undefined
   }
 
-  for (const { name, method, url, schema, config, handler } of routes) {
+  for (const { name, method, url, schema, config, handler: serve } of routes) {
     const known = methodsOf.get(url) ?? new Set<Method>()
     methodsOf.set(url, known)
     for (const one of [method].flat()) known.add(one)
     // @fastify/compress would decode bodies, whose offsets count the bytes as they are sent.
     const host = { decompress: false as const, ...routeOptions({ name, method, url }) }
+    const handler: RouteHandlerMethod = async function (request, reply) {
+      if (request.method !== 'OPTIONS') assertOwnClient(request, setting.speaks)
+      return await serve.call(this, request, reply)
+    }
     declare(method, url, { ...host, errorHandler, handler, schema: { ...schema, ...host.schema }, config: { ...config, ...host.config } })
   }
   for (const [url, known] of methodsOf) {

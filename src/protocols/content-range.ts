@@ -28,6 +28,7 @@ export function contentRange (options: ContentRangeOptions = {}): Protocol {
       const settings = settingsOf(options, uploads.settings, scope.prefix)
       const routes = routesOf({ uploads, settings })
       declareRoutes(scope, routes, {
+        speaks: 'contentRange',
         wordError: wordingOf(settings.dialect, settings.checksum),
         routeOptions: route => uploads.routeOptions({ ...route, protocol: name }),
         allow: url => allowOf(routes, url)

@@ -97,7 +97,7 @@ function register (scope: FastifyInstance, uploads: Uploads, options: FormAppend
         handler: download(mount, downloads)
       }]
   const declare = (routes: readonly Route[], wordError: NonNullable<RouteSetting['wordError']>): void => {
-    declareRoutes(scope, routes, { wordError, routeOptions: route => uploads.routeOptions({ ...route, protocol }) })
+    declareRoutes(scope, routes, { speaks: 'contentRange', wordError, routeOptions: route => uploads.routeOptions({ ...route, protocol }) })
   }
   declare([{ name: 'chunk', method: 'POST', url: '/upload/', schema: chunkSchema, handler: receiveChunk(mount) }], wordChunkError)
   declare([

@@ -58,6 +58,7 @@ export function resumableHttp (options: ResumableHttpOptions = {}): Protocol {
         route('append', 'PATCH', '/:id', async (mount, request, reply, id) => await append(mount, request, reply, id, routes)),
         route('cancel', 'DELETE', '/:id', cancel)
       ], {
+        speaks: 'resumableHttp',
         wordError,
         methodOverride: true,
         routeOptions: route => uploads.routeOptions({ ...route, protocol: name }),

@@ -59,6 +59,7 @@ export function tus (options: TusOptions = {}): Protocol {
         ...uploads.settings.downloads === false ? [] : [route('download', 'GET', '/:id', download)]
       ]
       declareRoutes(scope, routes, {
+        speaks: 'tus',
         wordError: words,
         methodOverride: true,
         routeOptions: route => uploads.routeOptions({ protocol: name, ...route }),

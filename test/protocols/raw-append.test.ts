@@ -104,7 +104,8 @@ t.test('bytes are taken as they are, whatever the content type; of a multipart f
   }
   const parts = [
     { name: 'text', content: 'not this' },
-    { name: 'clip', filename: 'c.mp4', content: 'the file' }
+    { name: 'clip', filename: 'c.mp4', content: 'the file' },
+    { name: 'next', filename: '', content: '' }
   ]
   t.equal((await server.send('POST', `/append_video/${id}/`, form(parts))).status, 200)
   t.equal((await server.send('GET', `/get_video/${id}`)).text, [...bodies.map(([, body]) => body), 'the file'].join(''))

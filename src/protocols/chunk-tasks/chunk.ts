@@ -1,5 +1,6 @@
 import type { RouteHandlerMethod } from 'fastify'
-import { LengthMismatch, OffsetMismatch, SecondFile, UploadBusy } from '../../errors.js'
+import { LengthMismatch, OffsetMismatch, UploadBusy } from '../../errors.js'
+import { isMisread } from '../../http/form.js'
 import { type ByteRange, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { type FormFile, withFile } from './form-file.js'
@@ -27,7 +28,7 @@ export function chunk (mount: Mount): RouteHandlerMethod {
         throw error instanceof LengthMismatch ? await wrongLength(error, task, file) : error
       }
       // The chunk is stored, and stays so, but no file may get lost in silence.
-      await file.finish().catch((error: unknown) => { if (error instanceof SecondFile) throw error })
+      await file.finish().catch((error: unknown) => { if (isMisread(error)) throw error })
     })
     return await reply.code(200).send()
   }

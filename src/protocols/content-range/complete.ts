@@ -1,4 +1,6 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { ForeignClient } from '../../errors.js'
+import { isPart } from '../../http/foreign-client.js'
 import { formKind, readForm } from '../../http/form.js'
 import { hasBody } from '../../http/stream-scope.js'
 import { withChunk } from './chunk.js'
@@ -21,11 +23,16 @@ export function complete (mount: Mount): RouteHandlerMethod {
   }
 }
 
-/** POST on the collection: a whole file and its checksum in one form. Content-Range means nothing here. */
+/** POST on the collection: a whole file and its checksum in one form. Of a whole file, Content-Range means nothing here. */
 export function single (mount: Mount): RouteHandlerMethod {
   const { uploads: { engine }, settings } = mount
   return async (request, reply) => {
     const caller = await callerOf(mount, request, reply)
+    // With a checksum of the whole file it would be refused for that.
+    if (settings.checksum === false && isPart(request.headers['content-range'] ?? '')) {
+      const instead = "send chunks by PUT, or serve contentRange({ dialect: 'parent' })"
+      throw new ForeignClient('clients that send chunks by POST', 'Content-Range', instead)
+    }
     return await withChunk(request, { ...settings, raw: false }, async chunk => {
       const completed = await storeFirst(mount, caller, chunk, undefined, request.log, async ({ id }) => {
         const checksum = checksumOf(chunk.fields.get(settings.checksum === false ? '' : settings.checksum), settings)

@@ -1,6 +1,7 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { checkSize } from '../../engine/draft.js'
-import { LengthMismatch, SecondFile } from '../../errors.js'
+import { LengthMismatch } from '../../errors.js'
+import { isMisread } from '../../http/form.js'
 import type { Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { type Chunk, tellingLength, withChunk } from './chunk.js'
@@ -49,7 +50,7 @@ export async function storeNext (
     check: () => { if (range !== undefined) checkSize(engine.storage, caller, range.total) }
   }))
   // What may be wrong with the rest of the form does not change that the chunk is stored, but no file may get lost in silence.
-  await chunk.finish().catch((error: unknown) => { if (error instanceof SecondFile) throw error })
+  await chunk.finish().catch((error: unknown) => { if (isMisread(error)) throw error })
   return upload
 }
 

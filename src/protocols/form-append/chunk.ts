@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { Caller } from '../../engine/caller.js'
-import { BodyCut, FormInvalid, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
+import { BodyCut, ForeignClient, FormInvalid, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
 import { assertNoFile, mediaType, partsOf } from '../../http/form.js'
 import type { Part } from '../../http/multipart.js'
@@ -98,7 +98,7 @@ class ChunkForm {
     }
   }
 
-  async #startNew (part: SpooledPart, start = 0): Promise<Upload> {
+  async #startNew (part: SpooledPart, start = this.#startInFile()): Promise<Upload> {
     const { engine, names, expirationDelta, checksum } = this.#mount
     const { maxBytes } = this.#caller
     if (start !== 0) throw new OffsetMismatch(0, start)
@@ -157,6 +157,17 @@ class ChunkForm {
     const [, first] = /^bytes (\d{1,15})-\d+\/(?:\d+|\*)$/.exec(header) ?? []
     if (first === undefined) throw new Refusal(400, { error: 'Invalid Content-Range.' })
     return Number(first)
+  }
+
+  /**
+   * The byte from which a new upload is sent where the fields do not tell.
+   * @throws {ForeignClient} Content-Range, which means nothing here, shows that the client takes it for a later one
+   */
+  #startInFile (): number {
+    const [, first = '0'] = /^bytes (\d+)-/.exec(this.#request.headers['content-range'] ?? '') ?? []
+    if (/^0*$/.test(first)) return 0
+    const instead = 'add the upload_id of the first answer to the form, or use contentRange()'
+    throw new ForeignClient('clients of contentRange', 'Content-Range without upload_id', instead)
   }
 
   #filename (): string {

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { type Caller, internalCaller } from '../../engine/caller.js'
-import { BodyCut, FormInvalid, SecondFile } from '../../errors.js'
-import { assertNoFile, formKind, partsOf } from '../../http/form.js'
+import { BodyCut, FormInvalid } from '../../errors.js'
+import { assertNoFile, formKind, isMisread, partsOf } from '../../http/form.js'
 import type { FilePart, Part } from '../../http/multipart.js'
 import { assertUncoded, bodyOf, contentLength, hasBody } from '../../http/stream-scope.js'
 import { type Upload, offsetOf } from '../../upload.js'
@@ -42,7 +42,7 @@ async function storeFile (request: FastifyRequest, store: Store): Promise<boolea
     }
   } catch (error) {
     if (!(error instanceof BodyCut)) throw error
-    if (error.cause instanceof SecondFile) throw error.cause
+    if (isMisread(error.cause)) throw error.cause
     throw request.raw.complete ? new FormInvalid('it ends within a part') : error
   } finally {
     // Not awaited: it would wait for the next part of a form that nobody reads any more.

@@ -3,6 +3,7 @@ import type { UploadDraft } from '../../engine/caller.js'
 import type { Written } from '../../engine/upload-engine.js'
 import { cleanFileName } from '../../file-name.js'
 import { dispositionFilename } from '../../http/content-disposition.js'
+import { mediaType } from '../../http/form.js'
 import type { JsonObject, Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { sendFinal } from './answer.js'
@@ -70,7 +71,9 @@ export function sendCreated (request: FastifyRequest, reply: FastifyReply, uploa
 async function storeWhole (
   mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, caller: Caller, body: UploadBody
 ): Promise<FastifyReply> {
-  if ('tus-resumable' in request.headers) throw new Refusal(400, 'This is no tus server, but one that needs Upload-Complete')
+  if (mediaType(request) === 'multipart/form-data') {
+    throw new Refusal(400, 'The body is the file here, and this one is a form: send the file itself, or use contentRange() or formAppend()')
+  }
   if (!body.present) throw new Refusal(400, `${body.version.completeness} is needed, ?1 or ?0, or a file as the body`)
   reply.header('Upload-Limit', mount.limitFor(request, caller))
   const { engine } = mount
