@@ -3,13 +3,36 @@
  * some browser uploaders apply to it, is undone. Undefined when there is none that can be read.
  */
 export function dispositionFilename (header: string | undefined): string | undefined {
+  const parameters = parametersOf(header ?? '')
+  return extended(parameters.get('filename*')) ?? plain(parameters.get('filename'))
+}
+
+/**
+ * The header of a form's part with one name, as `filename`. Clients that send `filename*`, too (HttpClient of .NET, Apache), mean that one,
+ * wherever it stands; one that cannot be read gives way to the other.
+ * @param header bytes as latin1, and so is the answer
+ */
+export function withOneFilename (header: string): string {
+  const parameters = parametersOf(header)
+  const name = extended(parameters.get('filename*'))
+  if (!parameters.has('filename*') || (name === undefined && !parameters.has('filename'))) return header
+  const without = header.replace(PARAMETER, (whole, key: string) => {
+    return /^filename\*$/i.test(key) || (name !== undefined && /^filename$/i.test(key)) ? '' : whole
+  })
+  if (name === undefined) return without
+  return `${without}; filename="${Buffer.from(name).toString('latin1').replace(/[\r\n]/g, '').replace(/["\\]/g, '\\$&')}"`
+}
+
+const PARAMETER = /;\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/gs
+
+/** By their names in lower case; the first of several counts. */
+function parametersOf (header: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>()
-  const pattern = /;\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/gs
-  for (const [, name = '', quoted, token = ''] of (header ?? '').matchAll(pattern)) {
+  for (const [, name = '', quoted, token = ''] of header.matchAll(PARAMETER)) {
     const key = name.toLowerCase()
     if (!parameters.has(key)) parameters.set(key, quoted?.replace(/\\(.)/gs, '$1') ?? token)
   }
-  return extended(parameters.get('filename*')) ?? plain(parameters.get('filename'))
+  return parameters
 }
 
 function extended (value: string | undefined): string | undefined {

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy'
 import { BodyCut, BodyStalled, FormInvalid, FormTooLarge } from '../errors.js'
+import { withOneFilename } from './content-disposition.js'
 import { watchStall } from './stall-watch.js'
 
 export interface FieldPart {
@@ -101,7 +102,7 @@ export async function * readParts (
   if (body.destroyed && !body.readableEnded) onCut()
   else if (body.readableEnded) busboy.end()
   else body.pipe(busboy)
-  onSkippedPart(busboy, () => { finish(new FormInvalid('a part has no name')) })
+  lookAtParts(busboy, () => { finish(new FormInvalid('a part has no name')) })
   const isWanted = (): boolean => waiting && (file === undefined || file.readableEnded)
   const unwatch = watchStall(body, stallTimeout, () => { finish(new BodyStalled(stallTimeout)) }, isWanted)
 
@@ -129,12 +130,19 @@ export async function * readParts (
 }
 
 /**
- * Tells of parts that are no form's (RFC 7578, section 4.2): the parser skips them in silence, and comes to a halt behind some, for ever.
- * It hands them to nobody, so this looks at the parser within it; should that be gone one day, the stall time ends the form.
+ * Looks at the heads of parts before the parser does, which takes the name that is written last for the file's, be it `filename` or
+ * `filename*`. And tells of parts that are no form's (RFC 7578, section 4.2): the parser skips them in silence, and comes to a halt after
+ * some, for ever. It shows neither, so this looks at the parser within it; should that be gone one day, the stall time ends the form.
  */
-function onSkippedPart (busboy: BusboyInstance, tell: () => void): void {
+function lookAtParts (busboy: BusboyInstance, tell: () => void): void {
   const parser: unknown = Reflect.get(Object(Reflect.get(busboy, '_parser')), 'parser')
   if (!(parser instanceof EventEmitter)) return
+  parser.prependListener('part', (part: EventEmitter) => {
+    part.prependListener('header', (header: Record<string, string[] | undefined>) => {
+      const disposition = header['content-disposition']
+      if (disposition?.[0] !== undefined) disposition[0] = withOneFilename(disposition[0])
+    })
+  })
   parser.on('part', (part: EventEmitter) => {
     part.on('header', () => { if (part.listenerCount('data') === 0) tell() })
   })
