@@ -1,3 +1,4 @@
+import { Http2ServerResponse } from 'node:http2'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller, UploadDraft } from './engine/caller.js'
 import { InvalidOption, TypeNotAllowed } from './errors.js'
@@ -24,6 +25,7 @@ export function requestCallers (options: ChunkedUploadOptions, log: FastifyBaseL
     restricted,
     maxBytes: typeof maxBytes === 'function' ? asLimit('maxBytes', await maxBytes(request)) : maxBytes,
     maxStored: typeof maxStored === 'function' ? asLimit('maxStored', await maxStored(request)) : maxStored,
+    gone: () => clientGone(request, reply),
     hooks: hooksOf(options, request, reply)
   })
 }
@@ -52,6 +54,21 @@ function asLimit (name: 'maxBytes' | 'maxStored', bytes: unknown): number | null
   if (bytes === undefined || bytes === null) return null
   if (typeof bytes === 'number' && bytes >= 0) return bytes
   throw new InvalidOption(name, 'must return bytes, or null')
+}
+
+/** Aborts when the client's connection, or its stream, is closed before the reply is written. */
+function clientGone ({ raw: request }: FastifyRequest, { raw: reply }: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  const connection = reply instanceof Http2ServerResponse ? reply.stream : request.socket
+  const leave = (): void => { if (!reply.writableEnded) controller.abort() }
+  if (connection.destroyed) leave()
+  // A reply that waits for the one before it does not hear of the connection's end.
+  connection.once('close', leave)
+  reply.once('close', () => {
+    connection.off('close', leave)
+    leave()
+  })
+  return controller.signal
 }
 
 function hooksOf (options: ChunkedUploadOptions, request: FastifyRequest, reply: FastifyReply): Caller['hooks'] {

@@ -1,13 +1,13 @@
 import type { ChecksumState } from '../upload.js'
 import type { RunningChecksum } from './checksum.js'
-import type { ChecksumThread } from './checksum-thread.js'
+import type { ChecksumThread, HashOffer } from './checksum-thread.js'
 
 /** Batches that may wait for the thread: one is hashed, the next one is at hand. */
 const WAITING_BATCHES = 2
 
 /**
  * The upload's checksum, growing with one body. Large batches lie in memory that is shared with a thread, which hashes them while
- * storage writes them; what is small, or lies elsewhere, is hashed here.
+ * storage writes them; what is small, lies elsewhere, or would have to wait for the thread, is hashed here.
  */
 export class BodyChecksum {
   /** Told the state after each batch, in order. */
@@ -20,6 +20,7 @@ export class BodyChecksum {
   #waiting = 0
   #last: Promise<void> = Promise.resolve()
   #wake = (): void => {}
+  #offer: HashOffer | undefined
 
   /** @param kept the state as a record may hold it */
   constructor (
@@ -38,6 +39,7 @@ export class BodyChecksum {
       return
     }
     this.#waiting++
+    this.#waitForNoOther()
     this.#last = this.#last.then(async () => { await this.#hash(batch) })
     while (this.#waiting >= WAITING_BATCHES) await new Promise<void>(resolve => { this.#wake = resolve })
   }
@@ -64,11 +66,20 @@ export class BodyChecksum {
   }
 
   async #hashThere (batch: readonly Uint8Array[]): Promise<ChecksumState | undefined> {
+    this.#offer = this.#thread.offer({ algorithm: this.#algorithm, state: this.#running.save(), source: { batch } }, 'body')
+    this.#waitForNoOther()
     try {
-      return await this.#thread.hash({ algorithm: this.#algorithm, state: this.#running.save(), source: { batch } })
+      return await this.#offer.state
     } catch {
       return undefined
+    } finally {
+      this.#offer = undefined
     }
+  }
+
+  /** With as many batches as may wait, what the thread has not begun with, as it is busy with other uploads, is hashed here. */
+  #waitForNoOther (): void {
+    if (this.#waiting >= WAITING_BATCHES) this.#offer?.withdraw()
   }
 
   /** Other memory would be copied to the thread. */

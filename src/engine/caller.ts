@@ -13,6 +13,8 @@ export interface Caller {
   readonly maxBytes: number | null
   /** Bytes that all uploads of an owner may take together where this caller adds some; null for no limit. */
   readonly maxStored: number | null
+  /** Aborts when the client has left before its reply: reading a file only for that ends. Left out where no client waits. */
+  readonly gone?: (() => AbortSignal) | undefined
   /** The host's hooks, bound to the request. */
   readonly hooks: CallerHooks
 }

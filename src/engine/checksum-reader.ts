@@ -4,8 +4,10 @@ import type { ChecksumState, Upload } from '../upload.js'
 import type { Checksums } from './checksum.js'
 import type { ChecksumThread } from './checksum-thread.js'
 
-/** Bytes a single task of the worker reads: uploads that wait take turns after so many. */
-const SLICE_BYTES = 64 * 1024 * 1024
+/** Bytes a single task of the worker reads: bodies and other uploads that wait have their turn after so many, some milliseconds. */
+const SLICE_BYTES = 2 * 1024 * 1024
+/** Bytes that are asked of a storage at once, which may be a request to a service. */
+const STREAM_BYTES = 64 * 1024 * 1024
 /** Bytes up to which reading here is cheaper than telling the worker. */
 const INLINE_BYTES = 1024 * 1024
 
@@ -30,10 +32,9 @@ export class ChecksumReader {
     let state = (await this.#checksums.resume(algorithm, from)).save()
     let path = this.#storage.localPath?.(upload)
     while (state.offset < to && signal?.aborted !== true) {
-      const end = Math.min(to, state.offset + SLICE_BYTES)
-      const next = path !== undefined && end - state.offset > INLINE_BYTES && this.#thread.usable
-        ? await this.#thread.hash({ algorithm, state, source: { path, to: end } })
-        : await this.#stream(upload, algorithm, state, end, signal)
+      const next = path !== undefined && to - state.offset > INLINE_BYTES && this.#thread.usable
+        ? await this.#thread.offer({ algorithm, state, source: { path, to: Math.min(to, state.offset + SLICE_BYTES) } }, 'file').state
+        : await this.#stream(upload, algorithm, state, Math.min(to, state.offset + STREAM_BYTES), signal)
       if (next === undefined) {
         // A finish that crashed may have moved the file on; the storage knows where to.
         path = undefined
@@ -51,7 +52,8 @@ export class ChecksumReader {
     let state = from
     const many = to - from.offset > INLINE_BYTES
     for await (const bytes of this.#storage.read(upload, [from.offset, to])) {
-      const next = many && this.#thread.usable ? await this.#thread.hash({ algorithm, state, source: { batch: [bytes] } }) : undefined
+      const task = { algorithm, state, source: { batch: [bytes] } }
+      const next = many && this.#thread.usable ? await this.#thread.offer(task, 'file').state : undefined
       if (next !== undefined) state = next
       else {
         const running = await this.#checksums.resume(algorithm, state)

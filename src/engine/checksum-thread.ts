@@ -1,75 +1,117 @@
 import { Worker } from 'node:worker_threads'
 import type { ChecksumState } from '../upload.js'
 import type { HashAnswer, HashTask } from './checksum-worker.js'
+import { type HashPurpose, HashQueue } from './hash-queue.js'
 import workerUrl from './worker-url.cjs'
+
+/** ms until a thread is started again after it failed, as it may have been for want of file descriptors or memory. */
+const RETRY_AFTER = 2000
+
+/** A task for the thread. */
+export interface HashOffer {
+  /**
+   * The state after the task; undefined when it cannot be done this way: it was withdrawn, the file to read is not at its path, or there is
+   * no worker to be had, as a host may be bundled without its file.
+   */
+  readonly state: Promise<ChecksumState | undefined>
+  /** Takes the task back, unless the thread has begun with it. */
+  withdraw (): void
+}
+
+interface Pending {
+  readonly task: HashTask
+  readonly resolve: (state: ChecksumState | undefined) => void
+  readonly reject: (error: Error) => void
+}
 
 /** A thread that hashes off the event loop. It starts with the first use and never keeps the process alive. */
 export class ChecksumThread {
-  readonly #waiting = new Map<number, (answer: HashAnswer) => void>()
+  readonly #queue = new HashQueue<Pending>()
   #worker: Worker | undefined
-  #broken = false
-  #tasks = 0
+  #current: Pending | undefined
+  /** As `performance.now()`; Infinity for a thread that is closed, or whose file is not there. */
+  #usableFrom = 0
 
-  /** False once it is closed, or turned out to be out of reach. */
+  /** False once it is closed, and for a while after it failed. */
   get usable (): boolean {
-    return !this.#broken
+    return performance.now() >= this.#usableFrom
   }
 
-  /**
-   * @returns the state after the task; undefined when it cannot be done this way: there is no worker to be had, as a host may be bundled
-   * without its file, or the file to read is not at its path
-   */
-  async hash (task: Omit<HashTask, 'id'>): Promise<ChecksumState | undefined> {
-    const worker = this.#worker ?? this.#start()
-    if (worker === undefined) return undefined
-    const id = ++this.#tasks
-    const answer = await new Promise<HashAnswer>(resolve => {
-      this.#waiting.set(id, resolve)
-      worker.ref()
-      worker.postMessage({ id, ...task } satisfies HashTask)
+  /** Has a task done. Those of bodies go first, so that tasks which read files should be short. */
+  offer (task: HashTask, purpose: HashPurpose): HashOffer {
+    let withdraw = (): void => {}
+    const state = new Promise<ChecksumState | undefined>((resolve, reject) => {
+      const pending = { task, resolve, reject }
+      withdraw = () => { if (this.#queue.delete(pending)) resolve(undefined) }
+      this.#queue.add(pending, purpose)
     })
-    if ('state' in answer) return answer.state
-    if (answer.code === 'ENOENT' || this.#broken) return undefined
-    throw Object.assign(new Error(answer.error), answer.code !== undefined && { code: answer.code })
+    this.#next()
+    return { state, withdraw }
   }
 
   async close (): Promise<void> {
     const worker = this.#worker
-    this.#worker = undefined
-    this.#broken = true
+    this.#fail(Infinity)
     await worker?.terminate()
-    this.#failWaiting('closed')
+  }
+
+  /** Gives the thread one task at a time: what is more urgent may come before the next. */
+  #next (): void {
+    if (this.#current !== undefined) return
+    const worker = this.#worker ?? this.#start()
+    if (worker === undefined) return this.#fail(this.#usableFrom)
+    this.#current = this.#queue.next()
+    if (this.#current === undefined) {
+      worker.unref()
+      return
+    }
+    worker.ref()
+    worker.postMessage(this.#current.task)
   }
 
   #start (): Worker | undefined {
-    if (this.#broken) return undefined
+    if (!this.usable) return undefined
     let worker: Worker
     try {
       worker = new Worker(workerUrl('checksum-worker'))
     } catch {
-      this.#broken = true
+      this.#usableFrom = performance.now() + RETRY_AFTER
       return undefined
     }
     worker.unref()
     worker.on('message', (answer: HashAnswer) => {
-      const resolve = this.#waiting.get(answer.id)
-      this.#waiting.delete(answer.id)
-      if (this.#waiting.size === 0) worker.unref()
-      resolve?.(answer)
+      const current = this.#current
+      if (worker !== this.#worker || current === undefined) return
+      this.#current = undefined
+      this.#next()
+      settle(current, answer)
     })
-    const onGone = (reason: string): void => {
-      this.#broken = true
-      this.#worker = undefined
-      this.#failWaiting(reason)
+    const onGone = (usableFrom: number): void => {
+      if (worker === this.#worker) this.#fail(usableFrom)
     }
-    worker.on('error', error => { onGone(error.message) })
-    worker.on('exit', code => { onGone(`exit ${code}`) })
+    worker.on('error', error => { onGone(isMissing(error) ? Infinity : performance.now() + RETRY_AFTER) })
+    worker.on('exit', () => { onGone(performance.now() + RETRY_AFTER) })
     this.#worker = worker
     return worker
   }
 
-  #failWaiting (error: string): void {
-    for (const [id, resolve] of this.#waiting) resolve({ id, error })
-    this.#waiting.clear()
+  /** All tasks are to be done otherwise. */
+  #fail (usableFrom: number): void {
+    const lost = [...this.#current === undefined ? [] : [this.#current], ...this.#queue.clear()]
+    this.#worker = undefined
+    this.#current = undefined
+    this.#usableFrom = usableFrom
+    for (const { resolve } of lost) resolve(undefined)
   }
+}
+
+function settle ({ resolve, reject }: Pending, answer: HashAnswer): void {
+  if ('state' in answer) resolve(answer.state)
+  else if (answer.code === 'ENOENT') resolve(undefined)
+  else reject(Object.assign(new Error(answer.error), answer.code !== undefined && { code: answer.code }))
+}
+
+/** True when there is no file to run: a bundler has left it out. */
+function isMissing (error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'MODULE_NOT_FOUND' || error.code === 'ERR_MODULE_NOT_FOUND')
 }

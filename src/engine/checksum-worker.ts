@@ -3,9 +3,8 @@ import { parentPort } from 'node:worker_threads'
 import type { ChecksumState } from '../upload.js'
 import { Checksums } from './checksum.js'
 
-/** A piece of work: hash the file at `path` from `state.offset` to `to`, or the given `batch`. */
+/** A piece of work, one at a time: hash the file at `path` from `state.offset` to `to`, or the given `batch`. */
 export interface HashTask {
-  readonly id: number
   readonly algorithm: string
   readonly state: ChecksumState | null
   readonly source: { readonly path: string, readonly to: number } | { readonly batch: readonly Uint8Array[] }
@@ -13,8 +12,8 @@ export interface HashTask {
 
 /** The answer: the state after the last byte hashed; `code` names a failed read. */
 export type HashAnswer =
-  | { readonly id: number, readonly state: ChecksumState }
-  | { readonly id: number, readonly error: string, readonly code?: string }
+  | { readonly state: ChecksumState }
+  | { readonly error: string, readonly code?: string }
 
 const READ_BYTES = 1024 * 1024
 const checksums = new Checksums()
@@ -41,7 +40,7 @@ async function hash ({ algorithm, state, source }: HashTask): Promise<ChecksumSt
 
 parentPort?.on('message', (task: HashTask) => {
   hash(task).then(
-    (state): HashAnswer => ({ id: task.id, state }),
-    ({ message, code }: NodeJS.ErrnoException): HashAnswer => ({ id: task.id, error: message, ...code !== undefined && { code } })
+    (state): HashAnswer => ({ state }),
+    ({ message, code }: NodeJS.ErrnoException): HashAnswer => ({ error: message, ...code !== undefined && { code } })
   ).then(answer => parentPort?.postMessage(answer), () => {})
 })

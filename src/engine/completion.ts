@@ -1,5 +1,5 @@
 import {
-  ChecksumMismatch, ChecksumUnsupported, ShuttingDown, StorageFull, StorageTrouble, TakenOver, UploadGone, UploadIncomplete
+  ChecksumMismatch, ChecksumUnsupported, ClientGone, ShuttingDown, StorageFull, StorageTrouble, TakenOver, UploadGone, UploadIncomplete
 } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { type ChecksumState, type CompleteUpload, type Upload, type UploadingUpload, offsetOf } from '../upload.js'
@@ -34,6 +34,20 @@ interface Placed {
   readonly location: string
 }
 
+interface Reading {
+  readonly hold: Hold
+  readonly stopping: AbortSignal
+  readonly gone: AbortSignal | undefined
+}
+
+interface Read {
+  readonly upload: UploadingUpload
+  readonly state: ChecksumState | null
+}
+
+/** Bytes between two saves of a checksum that is read back. */
+const STEP_BYTES = 256 * 1024 * 1024
+
 /** Makes uploads complete: all bytes there, checksum right, the host asked, the file put at its place, and only then the record changed. */
 export class Completion {
   readonly #storage: Storage
@@ -54,11 +68,11 @@ export class Completion {
 
   /** Under the upload's exclusive lock. Called again after a crash at any step, it comes to the same end. */
   async finish (
-    caller: Caller, upload: UploadingUpload, request: CompleteRequest, hold: Hold, stopping: AbortSignal
+    caller: Caller, given: UploadingUpload, request: CompleteRequest, hold: Hold, stopping: AbortSignal
   ): Promise<Completed> {
-    const size = upload.size === null || request.asReceived === true ? offsetOf(upload) : upload.size
-    if (!covers(upload.received, [0, size])) throw new UploadIncomplete(countBytes(upload.received), size)
-    const state = await this.#checksumState(upload, size, hold, stopping)
+    const size = given.size === null || request.asReceived === true ? offsetOf(given) : given.size
+    if (!covers(given.received, [0, size])) throw new UploadIncomplete(countBytes(given.received), size)
+    const { upload, state } = await this.#read(given, size, { hold, stopping, gone: caller.gone?.() })
     const checksum = upload.checksum === null || state === null
       ? null
       : { ...upload.checksum, value: await this.#checksums.digest(upload, upload.checksum.algorithm, state) }
@@ -122,17 +136,26 @@ export class Completion {
   }
 
   /**
-   * The state at the last byte: mostly it is there, else the bytes that it lacks are read back. Who wants the upload for himself meanwhile
-   * need not wait for that: how far it came is kept.
+   * The state at the last byte: mostly it is there, else the bytes that it lacks are read back. It is saved on the way and before it is
+   * compared with anything: a client whose checksum is wrong, that leaves, or wants the upload for itself meanwhile has it read once only.
    */
-  async #checksumState (upload: UploadingUpload, size: number, hold: Hold, stopping: AbortSignal): Promise<ChecksumState | null> {
-    if (upload.checksum === null) return null
+  async #read (given: UploadingUpload, size: number, { hold, stopping, gone }: Reading): Promise<Read> {
+    if (given.checksum === null) return { upload: given, state: null }
     const wanted = new AbortController()
     hold.listen(claim => { if (claim !== 'yield') wanted.abort() })
-    const state = await this.#checksums.stateAt(upload, upload.checksum.algorithm, size, AbortSignal.any([stopping, wanted.signal]))
-    if (state.offset === size) return state
-    if (!hold.lost) await this.#records.update(upload.id, current => ({ ...current, checksumState: state }), upload)
-    throw stopping.aborted ? new ShuttingDown() : new TakenOver()
+    const signal = AbortSignal.any([stopping, wanted.signal, ...gone === undefined ? [] : [gone]])
+    let upload = given
+    for (;;) {
+      const from = this.#checksums.offsetOf(upload)
+      const state = await this.#checksums.stateAt(upload, given.checksum.algorithm, Math.min(size, from + STEP_BYTES), signal)
+      if (hold.lost) throw new TakenOver()
+      if (state.offset > from) {
+        upload = asUploading(await this.#records.update(upload.id, current => ({ ...asUploading(current), checksumState: state }), upload))
+      }
+      if (state.offset === size) return { upload, state }
+      if (stopping.aborted) throw new ShuttingDown()
+      if (signal.aborted) throw wanted.signal.aborted ? new TakenOver() : new ClientGone()
+    }
   }
 
   /** Asks the host. Where he refuses, a size that only this completion settled is open again, so that more bytes may follow. */
@@ -149,7 +172,7 @@ export class Completion {
 
   /**
    * Writes down what cannot be found out any more once storage has cut the file to its size and moved it away: a size that only now
-   * is settled, and a checksum that had to be read back.
+   * is settled, and the checksum of so many bytes.
    */
   async #settle (upload: UploadingUpload, size: number, state: ChecksumState | null): Promise<UploadingUpload> {
     if (upload.size === size && (state?.offset ?? 0) === (upload.checksumState?.offset ?? 0)) return upload

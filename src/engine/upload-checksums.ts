@@ -1,6 +1,6 @@
 import { StorageTrouble } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
-import type { ChecksumState, Upload, UploadingUpload } from '../upload.js'
+import type { ChecksumState, CompleteUpload, Upload, UploadingUpload } from '../upload.js'
 import { BodyChecksum } from './body-checksum.js'
 import { covers } from './byte-ranges.js'
 import { Checksums, type RunningChecksum } from './checksum.js'
@@ -47,6 +47,12 @@ export class UploadChecksums {
     const running = await this.#checksums.resume(algorithm, this.#opened(upload, state))
     if (running.offset !== state.offset) throw new StorageTrouble({ cause: new Error('the state of the checksum cannot be read') })
     return running.digest()
+  }
+
+  /** The checksum of a whole file by any algorithm, read from its first byte; undefined when `stopping` aborted. */
+  async ofFile (upload: CompleteUpload, algorithm: string, stopping: AbortSignal): Promise<string | undefined> {
+    const state = await asked(() => this.#reader.advance(upload, algorithm, null, upload.size, stopping))
+    return state.offset === upload.size ? (await this.#checksums.resume(algorithm, state)).digest() : undefined
   }
 
   /** The byte from which this process can go on with the upload's checksum: what other servers sealed is no use to it. */

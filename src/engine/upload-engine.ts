@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
-import { OffsetMismatch, SizeConflict, TakenOver, UploadGone, UploadIncomplete } from '../errors.js'
+import { ClientGone, OffsetMismatch, ShuttingDown, SizeConflict, TakenOver, UploadGone, UploadIncomplete } from '../errors.js'
 import type { Locks } from '../locks/contract.js'
 import type { ListQuery, Metadata, UploadUsage } from '../metadata/contract.js'
 import type { Storage } from '../storage/contract.js'
@@ -197,6 +197,18 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   /** Bytes from 0 that the running checksum covers, as far as this server can go on with it. */
   checksumOffset (upload: Upload): number {
     return this.#checksums.offsetOf(upload)
+  }
+
+  /**
+   * The checksum of a whole file by an algorithm that is not its own, read off the event loop.
+   * @returns lower-case hex
+   * @throws {ChecksumUnsupported} {@link ShuttingDown} {@link ClientGone}
+   */
+  async checksumOf ({ gone }: Caller, upload: CompleteUpload, algorithm: string): Promise<string> {
+    const signal = AbortSignal.any([this.stopSignal, ...gone === undefined ? [] : [gone()]])
+    const value = await this.#checksums.ofFile(upload, algorithm, signal)
+    if (value === undefined) throw this.stopping ? new ShuttingDown() : new ClientGone()
+    return value
   }
 
   /**

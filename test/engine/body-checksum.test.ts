@@ -1,8 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { BodyChecksum } from '../../src/engine/body-checksum.js'
 import { Checksums } from '../../src/engine/checksum.js'
 import { ChecksumThread } from '../../src/engine/checksum-thread.js'
+import { run } from '../support/child.js'
 
 const MIB = 1024 * 1024
 
@@ -64,4 +67,28 @@ t.test('a thread that dies on the way loses no byte of the checksum', async t =>
   await checksum.settled()
   t.equal(running.offset, content.length)
   t.equal(running.digest(), createHash('md5').update(content).digest('hex'))
+})
+
+t.test('a body does not wait for a thread that is busy with others', async t => {
+  const checksums = new Checksums()
+  const thread = new ChecksumThread()
+  t.teardown(() => thread.close())
+  const fifo = join(t.testdir(), 'fifo')
+  await run('mkfifo', [fifo])
+  // Opening it waits for a writer.
+  const busy = thread.offer({ algorithm: 'md5', state: null, source: { path: fifo, to: MIB } }, 'file').state
+    .then(() => 'read', ({ code }: { code?: string }) => code)
+  const bodies = await Promise.all([1, 2, 3].map(async () => {
+    const content = randomBytes(5 * MIB)
+    const running = await checksums.resume('md5', null)
+    return { content, running, checksum: new BodyChecksum(running, 'md5', thread) }
+  }))
+  await Promise.all(bodies.map(async ({ content, checksum }) => {
+    for (let at = 0; at < content.length; at += MIB) await checksum.take([shared(content.subarray(at, at + MIB))])
+  }))
+  for (const { running } of bodies) t.ok(running.offset >= 4 * MIB, 'hashed meanwhile')
+  await writeFile(fifo, '')
+  t.equal(await busy, 'ESPIPE', 'only now the thread was free')
+  await Promise.all(bodies.map(async ({ checksum }) => { await checksum.settled() }))
+  for (const { content, running } of bodies) t.equal(running.digest(), createHash('md5').update(content).digest('hex'))
 })

@@ -207,6 +207,36 @@ t.test('reading back', async t => {
     t.equal(state.offset, 0)
   })
 
+  await t.test('the worker comes back after there was no file descriptor left for it', async t => {
+    const script = join(directory, 'starved.mts')
+    const module = JSON.stringify(new URL('../../src/engine/checksum-thread.ts', import.meta.url).href)
+    await writeFile(script, `
+      import { closeSync, openSync } from 'node:fs'
+      import { ChecksumThread } from ${module}
+      const keptAlive = setInterval(() => {}, 1000)
+      const open = []
+      try {
+        for (;;) open.push(openSync('/dev/null', 'r'))
+      } catch ({ code }) {
+        process.stdout.write(code + ' ')
+      }
+      const thread = new ChecksumThread()
+      const task = { algorithm: 'md5', state: null, source: { batch: [Buffer.from('123456789')] } }
+      process.stdout.write(String(await thread.offer(task, 'body').state) + ' ')
+      for (const descriptor of open) closeSync(descriptor)
+      let state
+      while (state === undefined) {
+        await new Promise(resolve => { setTimeout(resolve, 50) })
+        state = await thread.offer(task, 'body').state
+      }
+      process.stdout.write(String(state.offset))
+      clearInterval(keptAlive)
+    `)
+    const command = ['-c', 'ulimit -n 128 && exec "$@"', 'sh', process.execPath, ...process.execArgv, script]
+    const { stdout } = await run('sh', command, { cwd: fileURLToPath(new URL('../..', import.meta.url)) })
+    t.equal(stdout, 'EMFILE undefined 9')
+  })
+
   await t.test('a worker that has been used does not keep the process alive', async t => {
     const script = join(directory, 'once.mts')
     const engine = (name: string): string => JSON.stringify(new URL(`../../src/engine/${name}`, import.meta.url).href)

@@ -8,6 +8,7 @@ import type { CallerHooks } from '../../src/engine/caller.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { diskStorage } from '../../src/storage/disk.js'
+import { encryptedStorage } from '../../src/storage/encrypted.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import type { Upload } from '../../src/upload.js'
 import {
@@ -369,6 +370,29 @@ t.test('invariant 3: who wants the upload for himself does not wait for a checks
     if (claim === 'remove') continue
     t.ok(((await engine.get(caller, id)).checksumState?.offset ?? 0) > 50_000, 'the next one goes on from there')
     t.equal((await engine.complete(caller, id)).upload.checksum?.value, md5)
+  }
+})
+
+t.test('a file is read once for its checksum, however often its completion fails', async t => {
+  const directory = await folder(t)
+  for (const [name, inner] of [['clear', memoryStorage()], ['encrypted', encryptedStorage(diskStorage({ directory }))]] as const) {
+    let read = 0
+    const storage = changedStorage(inner, {
+      read: (upload, range) => {
+        const stream = inner.read(upload, range)
+        return stream.on('data', (data: Buffer) => { read += data.length }).pause()
+      },
+      localPath: () => undefined
+    })
+    const engine = engineOn({ storage })
+    const { id } = await engine.create(caller, draftOf({ size: bytes.length, ...withMd5 }))
+    for (const [start, end] of [[50_000, 100_000], [0, 50_000]] as const) {
+      await engine.write(caller, id, { start, length: 50_000, body: bodyOf(bytes.subarray(start, end)), parallel: true })
+    }
+    for (let tries = 0; tries < 3; tries++) t.equal(await codeOf(engine.complete(caller, id, { checksum: 'f'.repeat(32) })), 'CHECKSUM')
+    await t.rejects(engine.complete(callerOf({ hooks: { onComplete: async () => { throw new Error('no') } } }), id), { message: 'no' })
+    t.equal((await engine.complete(caller, id, { checksum: md5 })).upload.checksum?.value, md5)
+    t.equal(read, 50_000, name)
   }
 })
 

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { serializeDictionary } from 'structured-headers'
 import type { BodyDigest } from '../../engine/body-digest.js'
-import type { UploadDraft } from '../../engine/caller.js'
+import type { Caller, UploadDraft } from '../../engine/caller.js'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { ChecksumMismatch } from '../../errors.js'
-import type { Upload } from '../../upload.js'
+import type { CompleteUpload, Upload } from '../../upload.js'
 import { bytesFields, integerFields } from './fields.js'
 
 /** The active algorithms of RFC 9530, by our names for them; digests of others are ignored. */
@@ -57,17 +56,13 @@ function wantedAlgorithm (request: FastifyRequest): RepresentationDigest['algori
  * another the file is read back.
  * @throws {ChecksumMismatch}
  */
-export async function checkRepresentation (request: FastifyRequest, engine: UploadEngine, upload: Upload): Promise<void> {
+export async function checkRepresentation (
+  request: FastifyRequest, { engine, caller }: { readonly engine: UploadEngine, readonly caller: Caller }, upload: CompleteUpload
+): Promise<void> {
   for (const { algorithm, value } of representationDigests(request)) {
     const kept = upload.checksum?.algorithm === algorithm ? upload.checksum.value : null
-    if ((kept ?? await readBack(engine, upload, algorithm)) !== value) throw new ChecksumMismatch(algorithm)
+    if ((kept ?? await engine.checksumOf(caller, upload, algorithm)) !== value) throw new ChecksumMismatch(algorithm)
   }
-}
-
-async function readBack (engine: UploadEngine, upload: Upload, algorithm: string): Promise<string> {
-  const hash = createHash(algorithm)
-  for await (const bytes of engine.read(upload, [0, upload.size ?? 0])) hash.update(bytes)
-  return hash.digest('hex')
 }
 
 /** Repr-Digest of a finished file, where its checksum is one that the field knows and the client wants one. */

@@ -89,7 +89,7 @@ function finishing (
   mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, { caller, body, finish }: Reception
 ): (upload: CompleteUpload) => Promise<CompletionReply> {
   return async upload => {
-    await checkRepresentation(request, mount.engine, upload)
+    await checkRepresentation(request, { engine: mount.engine, caller }, upload)
     try {
       const wish = await caller.hooks.onComplete?.(upload)
       return wishOf(finish === undefined ? answerOf(wish) : await finish(upload))

@@ -296,5 +296,5 @@ function isOfHost (error: unknown): boolean {
 
 /** Parts and final were checked when they were made: who sends the last byte need not be the owner. */
 function everybody (caller: Caller): Caller {
-  return { ...caller, restricted: false }
+  return { ...caller, restricted: false, gone: undefined }
 }
