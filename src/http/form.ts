@@ -61,7 +61,6 @@ export async function readForm (request: FastifyRequest): Promise<Readonly<Recor
   if (kind === 'multipart') {
     for await (const part of partsOf(request)) {
       if (part.kind === 'field') fields[part.name] = part.value
-      else part.body.resume()
     }
     return fields
   }

@@ -29,6 +29,11 @@ export interface MultipartLimits {
   /** Bytes of all text fields together. */
   readonly textBytes: number
   readonly parts: number
+  /**
+   * Bytes that are neither a field's nor a wanted file's, all together: before the first boundary, heads of parts, files that are skipped,
+   * and what follows the last boundary.
+   */
+  readonly overheadBytes: number
   /** ms without a byte after which the body counts as dead, while a part or the next one is wanted; 0 for never. */
   readonly stallTimeout: number
 }
@@ -37,24 +42,30 @@ export interface MultipartLimits {
 const HEAD_BYTES = 16 * 1024
 const NAME_LENGTH = 1000
 
-const LIMITS: MultipartLimits = { fields: 100, fieldBytes: 64 * 1024, textBytes: 1024 * 1024, parts: 200, stallTimeout: 0 }
+const LIMITS: MultipartLimits = {
+  fields: 100, fieldBytes: 64 * 1024, textBytes: 1024 * 1024, parts: 200, overheadBytes: 1024 * 1024, stallTimeout: 0
+}
 
 /**
- * The parts of a multipart/form-data body, one after the other, as they come. Only `fieldBytes` of a text field are held in memory;
- * files are not limited here.
+ * The parts of a multipart/form-data body, one after the other, as they come. Only `fieldBytes` of a text field are held in memory. Files
+ * are not limited here, unless they are skipped: by asking for the next part while nothing reads them.
  * @param contentType the header with its boundary
  * @throws {FormInvalid} malformed {@link FormTooLarge} {@link BodyCut} {@link BodyStalled}
  */
 export async function * readParts (
   body: Readable, contentType: string, limits: Partial<MultipartLimits> = {}
 ): AsyncGenerator<Part, void, undefined> {
-  const { fields, fieldBytes, textBytes, parts, stallTimeout } = { ...LIMITS, ...limits }
+  const { fields, fieldBytes, textBytes, parts, overheadBytes, stallTimeout } = { ...LIMITS, ...limits }
   const busboy = makeBusboy(contentType, { fields, fieldSize: fieldBytes, parts, headerSize: HEAD_BYTES })
   const queue: Part[] = []
   let wake = (): void => {}
   let end: { readonly error?: Error } | undefined
   let file: BusboyFileStream | undefined
   let text = 0
+  /** Bytes of the body so far, and those of files that are read. */
+  let all = 0
+  let wanted = 0
+  let excess: Error | undefined
   /** The next part is wanted, and there is none. */
   let waiting = false
 
@@ -83,6 +94,11 @@ export async function * readParts (
       return (event !== 'error' || values[0] === end?.error) && emit(event, ...values)
     }
     stream.on('error', () => {})
+    const give = stream.push.bind(stream)
+    stream.push = (data: Uint8Array | null, ...rest: []) => {
+      wanted += data?.length ?? 0
+      return give(data, ...rest)
+    }
     // The parser waits for the end of a stream that nobody can read any more.
     stream.once('close', () => { if (!stream.readableEnded) finish(new BodyCut()) })
     if (isNamed(name)) push({ kind: 'file', name, filename: filename ?? '', contentType, body: stream })
@@ -95,7 +111,7 @@ export async function * readParts (
   })
   busboy.on('fieldsLimit', () => { finish(new FormTooLarge(`at most ${fields} fields`)) })
   busboy.on('partsLimit', () => { finish(new FormTooLarge(`at most ${parts} parts`)) })
-  busboy.on('error', error => { finish(new FormInvalid(error instanceof Error ? error.message : String(error))) })
+  busboy.on('error', error => { finish(excess ?? new FormInvalid(error instanceof Error ? error.message : String(error))) })
   busboy.on('finish', () => { finish() })
   // This listener stays: a late error of a body that nobody reads any more must not end the process.
   body.on('error', onCut).on('aborted', onCut).on('close', onCut)
@@ -103,6 +119,23 @@ export async function * readParts (
   else if (body.readableEnded) busboy.end()
   else body.pipe(busboy)
   lookAtParts(busboy, () => { finish(new FormInvalid('a part has no name')) })
+  const onBytes = ({ length }: Uint8Array): void => {
+    all += length
+    // Without what the parser has not looked at yet.
+    const overhead = all - busboy.writableLength - wanted - text
+    if (overhead <= overheadBytes) return
+    body.off('data', onBytes)
+    excess = new FormTooLarge(`at most ${overheadBytes} bytes beside its fields and its file`)
+    // The parser knows whether the form is over: then the rest is nobody's.
+    body.unpipe(busboy).pause()
+    busboy.end()
+  }
+  body.on('data', onBytes)
+  const skip = (part: Readable): void => {
+    const isRead = part.listenerCount('data') > 0 || part.listenerCount('readable') > 0
+    if (!isRead) part.on('data', ({ length }: Uint8Array) => { wanted -= length })
+    part.resume()
+  }
   const isWanted = (): boolean => waiting && (file === undefined || file.readableEnded)
   const unwatch = watchStall(body, stallTimeout, () => { finish(new BodyStalled(stallTimeout)) }, isWanted)
 
@@ -111,7 +144,7 @@ export async function * readParts (
       const part = queue.shift()
       if (part !== undefined) {
         yield part
-        if (part.kind === 'file') part.body.resume()
+        if (part.kind === 'file') skip(part.body)
       } else if (end !== undefined) {
         if (end.error !== undefined) throw end.error
         return
@@ -123,7 +156,7 @@ export async function * readParts (
     }
   } finally {
     unwatch()
-    body.off('aborted', onCut).off('close', onCut)
+    body.off('aborted', onCut).off('close', onCut).off('data', onBytes)
     body.unpipe(busboy)
     if (file !== undefined && !file.readableEnded) file.resume()
   }

@@ -32,7 +32,6 @@ export async function withFile<T> (
       const part = next.value
       if (part.kind === 'field') fields[part.name] = part.value
       else if (part.name === name) return part
-      else part.body.resume()
     }
     return undefined
   }

@@ -84,7 +84,6 @@ async function withFilePart<T> (request: FastifyRequest, fieldNames: readonly st
       const part = next.value
       if (part.kind === 'field') fields.set(part.name, part.value)
       else if (fieldNames.includes(part.name)) return part
-      else part.body.resume()
     }
     return undefined
   }

@@ -4,7 +4,7 @@ import type { Caller } from '../../engine/caller.js'
 import { BodyCut, ForeignClient, FormInvalid, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
 import { assertNoFile, mediaType, partsOf } from '../../http/form.js'
-import type { Part } from '../../http/multipart.js'
+import type { FilePart, Part } from '../../http/multipart.js'
 import { hasBody } from '../../http/stream-scope.js'
 import type { Upload } from '../../upload.js'
 import { DirectWrite } from './direct-write.js'
@@ -65,14 +65,15 @@ class ChunkForm {
 
   async #take (part: Part): Promise<void> {
     if (part.kind === 'field') this.#fields.set(part.name, part.value)
-    else if (!this.#mount.fieldNames.includes(part.name)) part.body.resume()
-    else if (this.#file !== undefined) await assertNoFile(part)
-    else {
-      this.#file = part
-      const { uploadId } = this
-      if (uploadId !== undefined) this.#direct = new DirectWrite(this.#mount, this.#caller, idOf(uploadId), part.body)
-      else this.#spooled = await spoolPart(this.#mount, this.#caller, part.body)
-    }
+    else if (this.#mount.fieldNames.includes(part.name)) await this.#takeFile(part)
+  }
+
+  async #takeFile (part: FilePart): Promise<void> {
+    if (this.#file !== undefined) return await assertNoFile(part)
+    this.#file = part
+    const { uploadId } = this
+    if (uploadId !== undefined) this.#direct = new DirectWrite(this.#mount, this.#caller, idOf(uploadId), part.body)
+    else this.#spooled = await spoolPart(this.#mount, this.#caller, part.body)
   }
 
   async #store (): Promise<Upload> {
