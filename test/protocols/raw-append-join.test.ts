@@ -286,6 +286,23 @@ t.test('an empty body, a cut one and one beyond the limit leave no clip', async 
   t.equal((await append(server, 1, 'de')).status, 200)
 })
 
+t.test('C17: clips and the file that is made of them count in the quota', async t => {
+  const server = await serve(t, new TestJoiner(), { maxStored: 10 })
+  await server.send('POST', '/create_video/')
+  t.equal((await append(server, 1, 'aaaa')).status, 200)
+  const headers = { 'transfer-encoding': 'chunked' }
+  const answers = await Promise.all(['bbbb', 'bbbb', 'bbbb'].map(async (body, number) => {
+    return await server.client().send('POST', '/append_video/1/', { body, ...number > 0 && { headers } })
+  }))
+  t.strictSame(answers.map(({ status }) => status).sort(), [200, 413, 413])
+  await server.joiner.begun(1)
+  server.joiner.go()
+  await server.heard(1)
+  t.equal(await read(server, 1), 'aaaa+bbbb')
+  t.match(await append(server, 1, 'cc'), { status: 413, json: { error: /more than the 10 bytes/ } })
+  t.equal((await append(server, 1, 'c')).status, 200)
+})
+
 t.test('clips are behind the scenes: nobody can reach them, they do not count as open, and go with their video', async t => {
   const server = await serve(t, new TestJoiner(), { maxOpenUploads: 1 })
   const events: string[] = []
