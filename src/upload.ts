@@ -89,6 +89,21 @@ interface UploadFields {
    * received bytes and the size say it.
    */
   readonly reserved?: number
+  /**
+   * The storage's `epoch` in which the bytes came, while they are not known to be on the disk. Left out of records that were made before
+   * there was such a field, and where the storage has no epochs.
+   */
+  readonly epoch?: string
+  /**
+   * A checksum that nobody asked for, by which bytes that a power cut took are missed. Left out where `checksum` serves, and where the
+   * storage needs none.
+   */
+  readonly guard?: UploadChecksum
+  /**
+   * Bytes that had been acknowledged when some of them were lost. Until as many are there again only a client that says where its bytes
+   * begin may go on, and the upload cannot be completed. Left out of all others.
+   */
+  readonly shrunk?: number
   /** Grows by one with each change: compare-and-set. */
   readonly version: number
 }
@@ -103,6 +118,8 @@ export interface CompleteUpload extends UploadFields {
   readonly completedAt: number
   /** Where storage put the file, in the adapter's own terms (disk: a path relative to its directory). */
   readonly location: string
+  /** The bytes are on the disk. Left out while that is not known. */
+  readonly synced?: true
 }
 
 /** The bytes are gone, the record is kept to answer "gone" instead of "unknown". */
@@ -125,6 +142,26 @@ export function phaseOf (upload: Upload, now: number): UploadPhase {
   if (upload.status === 'complete') return 'complete'
   if (upload.status === 'removed') return upload.reason
   return isExpired(upload, now) ? 'overdue' : 'open'
+}
+
+/** The byte after the last one that storage has confirmed: a file may be longer, but never shorter. */
+export function storedEnd (upload: Upload): number {
+  return upload.status === 'complete' ? upload.size : upload.received.at(-1)?.[1] ?? 0
+}
+
+/** The checksum that runs along with the bytes: the one that is kept, else the guard; null for none. */
+export function runningChecksumOf (upload: Pick<Upload, 'checksum' | 'guard'>): UploadChecksum | null {
+  return upload.checksum ?? upload.guard ?? null
+}
+
+/** True while bytes that were lost have not come again. */
+export function lacksLost (upload: Upload): boolean {
+  return upload.status === 'uploading' && upload.shrunk !== undefined && offsetOf(upload) < upload.shrunk
+}
+
+/** True for a finished file that a power cut may still take. */
+export function isUnsynced (upload: Upload): upload is CompleteUpload {
+  return upload.status === 'complete' && upload.synced !== true && upload.epoch !== undefined && upload.partial !== true
 }
 
 /** Contiguous bytes from 0 that storage has confirmed. */

@@ -59,6 +59,8 @@ export interface ListQuery {
    * that is complete.
    */
   readonly expiredBefore?: number
+  /** With true only finished files that are not known to be on the disk: complete, no part, with an `epoch` and without `synced`. */
+  readonly unsynced?: boolean
   /** The `cursor` of the page before. */
   readonly cursor?: string
   /** Records to pass over before the first one of the page. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { checkDirectory } from '../folders.js'
 import { type Rules, checkByRules, oneOf, or, required, text, whole } from '../option-rules.js'
-import { mayExpire, type Upload, type UploadChecksum } from '../upload.js'
+import { isUnsynced, mayExpire, type Upload, type UploadChecksum } from '../upload.js'
 import type { ListOrder, ListQuery, Metadata, UploadPage } from './contract.js'
 import { type Facts, factsOf, orderKey, UsageSum } from './facts.js'
 import { IdIndex, KeyedIndex, SerialIndex } from './file-index.js'
@@ -64,14 +64,14 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
 
   // Indexes are written before the record and thinned out behind it: a crash leaves a name too many, which is seen when it is met.
   const addToIndexes = async (upload: Upload): Promise<void> => {
-    if (mayExpire(upload)) await unfinished.add(upload.id)
+    if (isUnfinished(upload)) await unfinished.add(upload.id)
     if (upload.status === 'removed') await removed.add(upload.id)
     if (upload.status === 'complete' && upload.checksum !== null) await withChecksum(upload.checksum).add(upload.id)
   }
   const withChecksum = ({ algorithm, value }: UploadChecksum): IdIndex => checksums.of(algorithm, value)
   /** The indexes that have every record of a query; none for one about all records. */
-  const indexesFor = ({ status, expiredBefore }: ListQuery): IdIndex[] => [
-    ...status === 'uploading' || expiredBefore !== undefined ? [unfinished] : [],
+  const indexesFor = ({ status, expiredBefore, unsynced }: ListQuery): IdIndex[] => [
+    ...status === 'uploading' || expiredBefore !== undefined || unsynced === true ? [unfinished] : [],
     ...status === 'removed' ? [removed] : []
   ]
   const idsOf = async (query: ListQuery, indexes: readonly IdIndex[]): Promise<string[]> => {
@@ -91,7 +91,7 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
       const some = ids.slice(start, start + READ_CONCURRENCY)
       for (const { id, upload } of await readEach(records, some, query)) {
         if (upload === undefined) await Promise.all(indexes.map(index => index.removeOrphan(id)))
-        else if (indexes.includes(unfinished) && !mayExpire(upload)) await unfinished.remove(id)
+        else if (indexes.includes(unfinished) && !isUnfinished(upload)) await unfinished.remove(id)
         if (upload === undefined || !matchesList(upload, query) || passed++ < offset) continue
         // One more than asked for was found: there is a next page.
         if (uploads.length === limit) {
@@ -107,7 +107,7 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
   const orderedOf = async (query: ListQuery, by: ListOrder['by']): Promise<Ordered[]> => {
     const found: Ordered[] = []
     const add = (facts: Facts): void => { found.push({ id: facts.id, key: orderKey(facts, by) }) }
-    if (query.expiredBefore === undefined) {
+    if (query.expiredBefore === undefined && query.unsynced !== true) {
       for await (const { facts } of owners.find(query)) add(facts)
     } else {
       const { cursor: _cursor, ...all } = query
@@ -176,7 +176,7 @@ export function fileMetadata (options: FileMetadataOptions): Metadata {
         before = outcome.before
         return outcome.won
       })
-      if (won && !mayExpire(upload) && (before === 'uploading' || upload.partial === true)) await unfinished.remove(upload.id)
+      if (won && !isUnfinished(upload) && (before !== 'removed' || upload.partial === true)) await unfinished.remove(upload.id)
       if (won && before === 'complete' && upload.status === 'removed' && upload.checksum !== null) {
         await withChecksum(upload.checksum).remove(upload.id)
       }
@@ -238,4 +238,9 @@ function inAll ([first = [], ...others]: ReadonlyArray<readonly string[]>): read
     const wanted = new Set(other)
     return ids.filter(id => wanted.has(id))
   }, first)
+}
+
+/** What the index of unfinished uploads names: a file that has to be brought to the disk yet is one, too. */
+function isUnfinished (upload: Upload): boolean {
+  return mayExpire(upload) || isUnsynced(upload)
 }

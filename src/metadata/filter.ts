@@ -1,4 +1,4 @@
-import { isExpired, phaseOf, type Upload } from '../upload.js'
+import { isExpired, isUnsynced, phaseOf, type Upload } from '../upload.js'
 import type { ChecksumQuery, ListQuery } from './contract.js'
 
 /** How many records a page holds when the query does not say. */
@@ -10,6 +10,7 @@ export function matchesList (upload: Upload, query: ListQuery): boolean {
     (query.internal === undefined || query.internal === (upload.internal === true)) &&
     (query.status === undefined || upload.status === query.status) &&
     (query.phases === undefined || query.phases.includes(phaseOf(upload, query.now ?? Date.now()))) &&
+    (query.unsynced !== true || isUnsynced(upload)) &&
     (query.expiredBefore === undefined || isExpired(upload, query.expiredBefore))
 }
 

@@ -84,6 +84,26 @@ export const LIST_CASES: readonly MetadataCase[] = [
       assert.deepEqual(await idsOf(b, query), expected, JSON.stringify(query))
     }
   }],
+  ['finished files that are not known to be on the disk are listed until they are', async (a, b) => {
+    const epoch = 'boot'
+    const unsynced = [complete(newUpload({ epoch })), complete(newUpload({ epoch, user: 'ann' }))]
+    const others = [
+      newUpload({ epoch }), complete(newUpload()), { ...complete(newUpload()), synced: true } as const,
+      complete({ ...newUpload({ epoch }), partial: true }), removed(newUpload({ epoch }))
+    ]
+    await Promise.all([...unsynced, ...others].map((upload, number) => pick(a, b, number).create(upload)))
+    const coming = newUpload({ epoch })
+    await a.create(coming)
+    const finished = { ...complete(coming), version: coming.version + 1 }
+    assert.equal(await b.update(finished), true)
+    const expected = [...unsynced, finished].map(({ id }) => id).sort()
+    assert.deepEqual(await idsOf(a, { unsynced: true }), expected)
+    assert.deepEqual(await idsOf(b, { unsynced: true, status: 'complete', user: 'ann' }), unsynced.slice(1).map(({ id }) => id))
+    assert.deepEqual((await idsOf(b, { unsynced: true, order: { by: 'created', descending: false }, limit: 2 })).sort(), expected)
+    const { epoch: _, ...known } = finished
+    assert.equal(await a.update({ ...known, version: finished.version + 1, synced: true }), true)
+    assert.deepEqual(await idsOf(b, { unsynced: true }), unsynced.map(({ id }) => id).sort())
+  }],
   ['a list comes in the order asked for, page by page, and may begin at any place', async (a, b) => {
     const records: Upload[] = []
     for (const [number, filename] of ['b', 'a', 'ab', 'ö', 'B', 'b'].entries()) {
