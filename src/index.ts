@@ -33,7 +33,7 @@ export { fileLocks } from './locks/file.js'
 export type { FileLocksOptions } from './locks/file.js'
 export { memoryLocks } from './locks/memory.js'
 
-export { StorageLost } from './storage/contract.js'
+export { StorageLost, StorageShort } from './storage/contract.js'
 export type { Storage, StorageCapabilities, WriteProgress } from './storage/contract.js'
 export type { ChecksumQuery, ListQuery, Metadata, UploadPage } from './metadata/contract.js'
 export type { Claim, Lock, LockRequest, Locks } from './locks/contract.js'

@@ -8,6 +8,8 @@ import type { ByteRange, ChecksumState, CompleteUpload, JsonValue, Upload } from
  * Errors: throw what the service throws. The engine answers 507 to ENOSPC, EDQUOT and EFBIG, 410 to {@link StorageLost}, 500 to what
  * stays as it is until the host mends it (EACCES, EROFS, ENOTDIR …), and 503 to everything else but the package's own errors:
  * `errors.LocationInvalid` says that `upload.target` can never work.
+ * Where fewer bytes are there than the record says, `write`, `finish`, `read` and `concat` throw {@link StorageShort}: `write` and `read`
+ * before the first byte. The record shrinks to what is there, and the client hears from where to send again.
  */
 export interface Storage {
   readonly capabilities: StorageCapabilities
@@ -18,6 +20,12 @@ export interface Storage {
    * then the server does not start. Trouble that may pass, such as a full disk or a service that is away, is no reason.
    */
   prepare?(): Promise<void>
+  /**
+   * Names the time within which confirmed bytes stay without a sync: the boot of the machine. `disk` where a confirmed byte survives a
+   * power cut. An upload whose bytes are of another epoch is compared with them before it is used, and synced. Left out where no such
+   * time ends, and where servers of several machines share the bytes.
+   */
+  readonly epoch?: string
   /**
    * What the record of a new upload says as `storageState` before `create` is called: enough for `remove` to find whatever `create` makes,
    * should the server die within it. Without it that is null. Touches nothing.
@@ -64,6 +72,19 @@ export interface Storage {
   localPath?(upload: Upload): string | undefined
   /** What records may hold of the running checksum, for a storage that keeps its bytes secret: a state in clear contains some of them. */
   readonly checksumStates?: ChecksumStates
+  /**
+   * Bytes from byte 0 on that are there, as far as can be told without reading them. Of a file with gaps the end of the last range.
+   * @throws {StorageLost} when there is no file
+   */
+  stored?(upload: Upload): Promise<number>
+  /**
+   * Brings the bytes of an upload, finished or not, and the way to them, to the disk. When it fails the engine takes none of the bytes for
+   * granted: a second try of the system may succeed without them. Needed with an `epoch`.
+   * @throws {StorageLost} when there is no file
+   */
+  sync?(upload: Upload): Promise<void>
+  /** False for an upload whose bytes nobody can compare with a checksum, as they are encrypted. Default: true */
+  verifiable?(upload: Upload): boolean
   /** Called when the plugin closes. Only for what the adapter itself opened. */
   close?(): Promise<void>
 }
@@ -100,4 +121,13 @@ export interface WriteProgress {
 /** Thrown by an adapter whose bytes are gone for good (a deleted file, an aborted multipart upload). */
 export class StorageLost extends Error {
   override name = 'StorageLost'
+}
+
+/** Thrown by an adapter that has fewer bytes of an upload than its record says, `bytes` from byte 0 on. */
+export class StorageShort extends StorageLost {
+  override name = 'StorageShort'
+
+  constructor (readonly bytes: number, expected: number, options?: ErrorOptions) {
+    super(`The file has ${bytes} of ${expected} bytes`, options)
+  }
 }

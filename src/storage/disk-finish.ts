@@ -2,7 +2,7 @@ import { constants, fstat } from 'node:fs'
 import { copyFile, link, open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { StorageLost } from './contract.js'
+import { StorageLost, StorageShort } from './contract.js'
 import { placesFor } from './disk-names.js'
 import { codeOf, isAbsent, relativeFile, removeFile } from './disk-paths.js'
 import type { Folders } from './disk-paths.js'
@@ -37,7 +37,7 @@ export async function identityOf (file: string | number): Promise<string> {
  * Makes the file exact and moves it to its last place, without overwriting another one. A crash between any two
  * steps leaves a state from which the next call finds the way to the same place.
  * @returns the place, relative
- * @throws {StorageLost} when the bytes are missing or too few
+ * @throws {StorageLost} when the bytes are missing, {@link StorageShort} when they are too few
  */
 export async function finishFile (folders: Folders, plan: FinishPlan, durable: boolean): Promise<string> {
   for (const source of plan.sources) {
@@ -54,7 +54,7 @@ export async function finishFile (folders: Folders, plan: FinishPlan, durable: b
 async function makeExact (file: string, size: number, durable: boolean): Promise<boolean> {
   const actual = await sizeOf(file)
   if (actual === undefined) return false
-  if (actual < size) throw new StorageLost(`The file has ${actual} of ${size} bytes`)
+  if (actual < size) throw new StorageShort(actual, size)
   if (actual === size && !durable) return true
   const handle = await open(file, 'r+')
   try {
@@ -147,7 +147,9 @@ async function findMoved (folders: Folders, plan: FinishPlan): Promise<string> {
   if (noted !== undefined && await sizeOf(folders.absolute(noted)) === plan.size) return noted
   const { id, target, identity } = plan
   const place = plan.ownName || identity === undefined ? undefined : await placeOfFile(folders, { id, target, identity })
-  if (place !== undefined && await sizeOf(folders.absolute(place)) === plan.size) return place
+  const size = place === undefined ? undefined : await sizeOf(folders.absolute(place))
+  if (place !== undefined && size === plan.size) return place
+  if (size !== undefined && size < plan.size) throw new StorageShort(size, plan.size)
   throw new StorageLost('The file is gone')
 }
 
@@ -171,7 +173,8 @@ export async function removeMoved (folders: Folders, plan: Pick<FinishPlan, 'id'
   await removeFile(folders.absolute(plan.note))
 }
 
-async function readNote (folders: Folders, { note }: Pick<FinishPlan, 'note'>): Promise<string | undefined> {
+/** The place that was reserved for a file which has to be moved in steps, relative. */
+export async function readNote (folders: Folders, { note }: Pick<FinishPlan, 'note'>): Promise<string | undefined> {
   try {
     return relativeFile(await readFile(folders.absolute(note), 'utf8'), 'noted location')
   } catch (error) {
@@ -189,7 +192,8 @@ function copyBeside (folders: Folders, place: string, id: string): string {
   return path.join(path.dirname(folders.absolute(place)), `.${id}.copy`)
 }
 
-async function sizeOf (file: string): Promise<number | undefined> {
+/** Bytes of a file, undefined when there is none. */
+export async function sizeOf (file: string): Promise<number | undefined> {
   try {
     return (await stat(file)).size
   } catch (error) {

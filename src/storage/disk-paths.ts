@@ -2,6 +2,7 @@ import { open, rmdir, unlink } from 'node:fs/promises'
 import path from 'node:path'
 import { LocationInvalid } from '../errors.js'
 import { makeFolders } from '../folders.js'
+import { StorageLost } from './contract.js'
 
 /** The `code` of a system error. */
 export function codeOf (error: unknown): unknown {
@@ -101,6 +102,20 @@ export class Folders {
   async sync (file: string, ancestors = false): Promise<void> {
     if (!this.durable) return
     for (const folder of ancestors ? [...foldersAbove(file), ''] : [path.posix.dirname(file)]) await syncFolder(this.absolute(folder))
+  }
+
+  /** Puts a file, its folder and the ones above it on the disk, whatever the durability. @throws {StorageLost} */
+  async syncFile (file: string): Promise<void> {
+    const handle = await open(this.absolute(file), process.platform === 'win32' ? 'r+' : 'r').catch((cause: unknown) => {
+      throw codeOf(cause) === 'ENOENT' ? new StorageLost('The file is gone', { cause }) : cause
+    })
+    try {
+      // The length is metadata that reading needs, which fdatasync covers.
+      await handle.datasync()
+    } finally {
+      await handle.close()
+    }
+    for (const folder of [...foldersAbove(file), '']) await syncFolder(this.absolute(folder))
   }
 
   /** Removes the folders above `file` that are empty now, never the root. */

@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import { Readable } from 'node:stream'
 import type { ByteRange } from '../upload.js'
-import { StorageLost } from './contract.js'
+import { StorageLost, StorageShort } from './contract.js'
 import { codeOf } from './disk-paths.js'
 
 /** Bytes of one read for a reader that keeps up. */
@@ -9,23 +9,32 @@ const readSize = 128 * 1024
 /** Bytes that are read ahead for one that does not: they stay in memory for as long as it likes. */
 const aheadSize = 64 * 1024
 
+export interface FileRangeOptions {
+  /** Bytes that the file has at least. */
+  readonly expected?: number
+  /** The file when none of the paths leads to one. */
+  readonly last?: () => Promise<string | undefined>
+}
+
 /**
- * The bytes of `range` of the first of `paths` that exists, else of what `last` finds. Unlike fs.createReadStream it errors with
- * {@link StorageLost} when the file is missing or ends too early.
+ * The bytes of `range` of the first of `paths` that exists. Unlike fs.createReadStream it errors with {@link StorageLost} when the file
+ * is missing, and with {@link StorageShort}, before the first byte, when it has fewer bytes than expected.
  */
 export class FileRange extends Readable {
   readonly #paths: readonly string[]
   readonly #last: () => Promise<string | undefined>
+  readonly #expected: number
   readonly #end: number
   #position: number
   #fd: number | undefined
   #reading = false
   #closeAfterRead: (() => void) | undefined
 
-  constructor (paths: readonly string[], [start, end]: ByteRange, last: () => Promise<string | undefined> = async () => undefined) {
+  constructor (paths: readonly string[], [start, end]: ByteRange, { expected = 0, last = async () => undefined }: FileRangeOptions = {}) {
     super({ highWaterMark: aheadSize })
     this.#paths = paths
     this.#last = last
+    this.#expected = expected
     this.#position = start
     this.#end = end
   }
@@ -37,7 +46,7 @@ export class FileRange extends Readable {
       fs.open(path, 'r', (error, fd) => {
         if (error === null) {
           this.#fd = fd
-          callback()
+          this.#checkSize(fd, callback)
         } else if (codeOf(error) === 'ENOENT') {
           tryNext(others, onNone)
         } else {
@@ -48,6 +57,14 @@ export class FileRange extends Readable {
     const gone = (): void => callback(new StorageLost('The file is gone'))
     tryNext(this.#paths, () => {
       this.#last().then(path => { tryNext(path === undefined ? [] : [path], gone) }, callback)
+    })
+  }
+
+  #checkSize (fd: number, callback: (error?: Error | null) => void): void {
+    if (this.#expected === 0) return callback()
+    fs.fstat(fd, (error, stats) => {
+      if (error !== null) callback(error)
+      else callback(stats.size < this.#expected ? new StorageShort(stats.size, this.#expected) : null)
     })
   }
 
@@ -62,7 +79,7 @@ export class FileRange extends Readable {
       this.#reading = false
       if (this.#closeAfterRead !== undefined) return this.#closeAfterRead()
       if (error !== null) return this.destroy(error)
-      if (bytes === 0) return this.destroy(new StorageLost(`The file ends at byte ${this.#position}`))
+      if (bytes === 0) return this.destroy(new StorageShort(this.#position, Math.max(this.#expected, this.#end)))
       this.#position += bytes
       this.push(buffer.subarray(0, bytes))
     })

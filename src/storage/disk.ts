@@ -1,13 +1,15 @@
 import fs from 'node:fs'
-import { rename } from 'node:fs/promises'
+import { access, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { checkDirectory } from '../folders.js'
 import { type Rules, checkByRules, either, ending, func, oneOf, or, string, text, whole } from '../option-rules.js'
-import type { JsonObject, JsonValue, Upload } from '../upload.js'
-import { StorageLost } from './contract.js'
+import { type JsonObject, type Upload, storedEnd } from '../upload.js'
+import { StorageLost, StorageShort } from './contract.js'
 import type { Storage, WriteProgress } from './contract.js'
-import { finishFile, identityOf, placeOfFile, removeMoved } from './disk-finish.js'
+import { epochOf } from './disk-epoch.js'
+import { finishFile, identityOf, placeOfFile, readNote, removeMoved, sizeOf } from './disk-finish.js'
 import { Folders, atLocation, codeOf, locationFile, relativeFile, relativePath, removeFile } from './disk-paths.js'
+import { placeOf, triedTarget, withFile } from './disk-place.js'
 import { FileRange } from './disk-read.js'
 import { LentBuffers, filesAsBatches } from './disk-concat.js'
 import { writeBatches } from './disk-write.js'
@@ -57,6 +59,7 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
   } = options
   const durable = durability === 'disk'
   const folders = new Folders(path.resolve(directory), durable)
+  const epoch = durable ? 'disk' : epochOf(folders.root)
   const folderOf = typeof pattern === 'function' ? pattern : datedFolder(pattern)
 
   const endings = [incompleteExt, completeExt]
@@ -91,17 +94,39 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
   const astray = async (upload: Upload): Promise<string | undefined> => {
     const target = triedTarget(upload)
     const { file } = placeOf(upload)
-    const place = target === undefined || file === undefined
-      ? undefined
-      : await placeOfFile(folders, { id: upload.id, target, identity: file })
-    return place === undefined ? undefined : folders.absolute(place)
+    if (target === undefined || file === undefined) return undefined
+    return await placeOfFile(folders, { id: upload.id, target, identity: file })
+  }
+
+  /** As {@link astray}, also of one that had to be copied, and is another file since. */
+  const elsewhere = async (upload: Upload): Promise<string | undefined> => {
+    const place = await astray(upload)
+    if (place !== undefined || upload.status === 'complete') return place
+    return await readNote(folders, placeOf(upload))
+  }
+
+  const located = (file: string | undefined): string | undefined => file === undefined ? undefined : folders.absolute(file)
+
+  /** The file of an upload, as a path relative to the root. @throws {StorageLost} */
+  const fileOf = async (upload: Upload): Promise<{ readonly file: string, readonly size: number }> => {
+    for (const file of filesOf(upload)) {
+      const size = await sizeOf(folders.absolute(file))
+      if (size !== undefined) return { file, size }
+    }
+    const file = await elsewhere(upload)
+    const size = file === undefined ? undefined : await sizeOf(folders.absolute(file))
+    if (file !== undefined && size !== undefined) return { file, size }
+    // A disk that is not mounted has lost nothing.
+    await access(folders.root)
+    throw new StorageLost('The file is gone')
   }
 
   async function fill (
     upload: Upload, start: number, batches: AsyncIterable<readonly Uint8Array[]>, progress: WriteProgress
   ): Promise<void> {
-    const fd = await openFirst(filesOf(upload).map(file => folders.absolute(file)), () => astray(upload))
+    const fd = await openFirst(filesOf(upload).map(file => folders.absolute(file)), async () => located(await astray(upload)))
     try {
+      await assertStored(fd, upload)
       // The record learns with the first bytes which file it is, so that creating an upload saves it once, not twice.
       let news = placeOf(upload).file === undefined ? withFile(await identityOf(fd)) : undefined
       const confirm = (end: number): void => {
@@ -118,6 +143,8 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
 
   return {
     capabilities: unlimited,
+
+    ...epoch !== undefined && { epoch },
 
     async prepare () {
       await checkDirectory(folders.root)
@@ -162,7 +189,17 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
     },
 
     read (upload, range) {
-      return new FileRange(filesOf(upload).map(file => folders.absolute(file)), range, () => astray(upload))
+      return new FileRange(filesOf(upload).map(file => folders.absolute(file)), range, {
+        expected: storedEnd(upload), last: async () => located(await elsewhere(upload))
+      })
+    },
+
+    async stored (upload) {
+      return (await fileOf(upload)).size
+    },
+
+    async sync (upload) {
+      await folders.syncFile((await fileOf(upload)).file)
     },
 
     async remove (upload) {
@@ -171,7 +208,7 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
       const { part, done, note } = placeOf(upload)
       await removeMoved(folders, { id: upload.id, note })
       const place = await astray(upload)
-      if (place !== undefined) await removeFile(place)
+      if (place !== undefined) await removeFile(folders.absolute(place))
       for (const file of new Set([...filesOf(upload), part, done])) await removeFile(folders.absolute(file))
       await folders.prune(part)
     },
@@ -202,50 +239,11 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
   }
 }
 
-/** Ending of the note that a finish leaves where it cannot move a file in one step. */
-const noteExt = '.location'
-
 /** @throws {Error} when the pattern is no strftime, or leads out of the directory */
 function datedFolder (pattern: string): (upload: Upload) => string {
   const format = compileStrftime(pattern)
   relativePath(format(0), 'path')
   return upload => format(upload.createdAt)
-}
-
-/** Where an upload was planned to be, as paths below the directory: options that changed since, or a new day, do not matter. */
-interface Place {
-  readonly part: string
-  /** The finished file, unless the host wants another location. */
-  readonly done: string
-  readonly note: string
-  /** Which file it is, whatever it is called; undefined while nothing was written. */
-  readonly file: string | undefined
-}
-
-function placeOf (upload: Upload): Place {
-  const state = upload.storageState
-  if (state !== null && typeof state === 'object' && !Array.isArray(state)) {
-    const { part, done, file } = state as JsonObject
-    if (typeof part === 'string' && typeof done === 'string' && (file === undefined || typeof file === 'string')) {
-      const note = path.posix.join(path.posix.dirname(part), upload.id + noteExt)
-      return { part: relativeFile(part, 'part'), done: relativeFile(done, 'part'), note, file }
-    }
-  }
-  throw new Error(`Upload ${upload.id} was not created by this storage`)
-}
-
-function withFile (file: string): (state: JsonValue) => JsonValue {
-  return state => typeof state === 'object' && state !== null && !Array.isArray(state) ? { ...state, file } : state
-}
-
-/** Where a finish may have been asked to put the file of an upload that never became complete; undefined for no place that it takes. */
-function triedTarget ({ status, target }: Upload): string | undefined {
-  if (status === 'complete' || target === undefined) return undefined
-  try {
-    return relativeFile(target, 'location')
-  } catch {
-    return undefined
-  }
 }
 
 // The callback API: a descriptor of fs/promises costs a small request several times as much.
@@ -272,4 +270,14 @@ async function openFirst (files: readonly string[], last: () => Promise<string |
     if (files.length === 0) throw new StorageLost('The file is gone', { cause: error })
     return await openFirst(others, last)
   }
+}
+
+/** What a truncation or a power cut took is found before a byte is written behind it. @throws {StorageShort} */
+async function assertStored (fd: number, upload: Upload): Promise<void> {
+  const expected = storedEnd(upload)
+  if (expected === 0) return
+  const size = await new Promise<number>((resolve, reject) => {
+    fs.fstat(fd, (error, stats) => error === null ? resolve(stats.size) : reject(error))
+  })
+  if (size < expected) throw new StorageShort(size, expected)
 }

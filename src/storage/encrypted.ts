@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { ChunkSizeRefused, PasswordRequired } from '../errors.js'
 import { type Rule, type Rules, checkByRules, optionsOf, required, storage, whole } from '../option-rules.js'
 import type { JsonObject, JsonValue, Upload } from '../upload.js'
-import type { Storage, WriteProgress } from './contract.js'
+import { type Storage, StorageShort, type WriteProgress } from './contract.js'
 import { type SealedFile, decrypted, encrypted } from './encrypted-bytes.js'
 import { type ScryptCost, type Seal, newSeal, openSeal, sealOf } from './encrypted-keys.js'
 import { clearOffset, storedOffset, storedRanges, stride } from './encrypted-layout.js'
@@ -76,6 +76,7 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
   return {
     capabilities: inner.capabilities,
     ...inner.volatile !== undefined && { volatile: inner.volatile },
+    ...inner.epoch !== undefined && { epoch: inner.epoch },
 
     async prepare () {
       await inner.prepare?.()
@@ -104,14 +105,15 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
       const file = sealedFile(upload, sealed)
       if (start % file.grid.chunkSize !== 0) throw new Error(`Byte ${start} begins no chunk of an encrypted upload`)
       const bytes = encrypted(file, start, batches, end => { progress.release?.(end) })
-      await inner.write(storedUpload(upload, sealed), storedOffset(file.grid, start), bytes, clearProgress(file, progress))
+      await inClear(file, inner.write(storedUpload(upload, sealed), storedOffset(file.grid, start), bytes, clearProgress(file, progress)))
     },
 
     async finish (upload) {
       const sealed = sealedState(upload)
       if (sealed === undefined) return await inner.finish(upload)
-      const { grid } = sealedFile(upload, sealed)
-      return await inner.finish({ ...storedUpload(upload, sealed), size: storedOffset(grid, grid.size) })
+      const file = sealedFile(upload, sealed)
+      const size = storedOffset(file.grid, file.grid.size)
+      return await inClear(file, inner.finish({ ...storedUpload(upload, sealed), size }))
     },
 
     async checkTarget (upload) {
@@ -149,6 +151,25 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
         await inner.concat?.(upload, parts, progress, signal)
       }
     } satisfies Partial<Storage>,
+
+    ...inner.stored !== undefined && {
+      async stored (upload) {
+        const sealed = sealedState(upload)
+        const bytes = await inner.stored?.(sealed === undefined ? upload : storedUpload(upload, sealed)) ?? 0
+        return sealed === undefined ? bytes : clearOffset(sealedFile(upload, sealed).grid, bytes)
+      }
+    } satisfies Partial<Storage>,
+
+    ...inner.sync !== undefined && {
+      async sync (upload) {
+        const sealed = sealedState(upload)
+        await inner.sync?.(sealed === undefined ? upload : storedUpload(upload, sealed))
+      }
+    } satisfies Partial<Storage>,
+
+    verifiable (upload) {
+      return sealedState(upload) === undefined && inner.verifiable?.(upload) !== false
+    },
 
     localPath (upload) {
       return sealedState(upload) === undefined ? inner.localPath?.(upload) : undefined
@@ -205,10 +226,20 @@ function sealedFile ({ id, size, chunkSize }: Upload, { seal }: SealedState): Se
 }
 
 /** The upload as the inner storage is to see it: its sizes are those of the stored bytes. */
-function storedUpload (upload: Upload, sealed: SealedState): Upload {
+function storedUpload<T extends Upload> (upload: T, sealed: SealedState) {
   const { grid } = sealedFile(upload, sealed)
   const size = storedOffset(grid, grid.size)
   return { ...upload, size, chunkSize: stride(grid), received: storedRanges(grid, upload.received), storageState: sealed.inner }
+}
+
+/** Of too few stored bytes, which clear ones they are. */
+async function inClear<T> ({ grid }: SealedFile, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof StorageShort)) throw error
+    throw new StorageShort(clearOffset(grid, error.bytes), grid.size, { cause: error })
+  }
 }
 
 function clearProgress ({ grid }: SealedFile, progress: WriteProgress): WriteProgress {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { Storage } from '../storage/contract.js'
+import type { Upload } from '../upload.js'
 import { declareFaultTests } from './storage-suite-faults.js'
 import { declareFinishTests, declareReadTests, declareRemoveTests } from './storage-suite-files.js'
 import { declareAnyOffsetTests, declareConcatTests, declareWriteTests } from './storage-suite-writes.js'
+import { declareLossTests } from './storage-suite-losses.js'
 import { StoredUpload } from './stored-upload.js'
 import type { TestFunction } from './test-function.js'
 
@@ -12,6 +14,11 @@ export interface StorageUnderTest {
   readonly storage: Storage
   /** Names of everything that is stored at this moment; with it the tests see that a removal leaves nothing behind. */
   stored?(): Promise<readonly string[]>
+  /**
+   * Cuts the stored bytes of an upload to `size` ones behind the storage's back, as a truncation or a power cut does; with it the tests see
+   * that nothing is written behind bytes that are lost, finished or read without them.
+   */
+  truncate?(upload: Upload, size: number): Promise<void>
   dispose (): Promise<void> | void
 }
 
@@ -22,9 +29,9 @@ export interface StorageUnderTest {
 export function storageSuite (test: TestFunction, make: () => Promise<StorageUnderTest>): void {
   const check: StorageCheck = (name, run) => {
     test(name, async () => {
-      const { storage, stored, dispose } = await make()
+      const { storage, stored, truncate, dispose } = await make()
       try {
-        await run(storage, async () => { assert.deepEqual(await stored?.() ?? [], []) })
+        await run(storage, async () => { assert.deepEqual(await stored?.() ?? [], []) }, truncate)
       } finally {
         await storage.close?.()
         await dispose()
@@ -39,11 +46,14 @@ export function storageSuite (test: TestFunction, make: () => Promise<StorageUnd
   declareReadTests(check)
   declareRemoveTests(check)
   declareConcatTests(check)
+  declareLossTests(check)
   declareFaultTests(check)
 }
 
 /** Declares one test that gets a storage of its own. */
-export type StorageCheck = (name: string, run: (storage: Storage, assertEmpty: () => Promise<void>) => Promise<void>) => void
+export type StorageCheck = (name: string, run: (
+  storage: Storage, assertEmpty: () => Promise<void>, truncate: StorageUnderTest['truncate']
+) => Promise<void>) => void
 
 function declareCapabilityTests (check: StorageCheck): void {
   check('capabilities are positive integers in order', async ({ capabilities }) => {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import t from 'tap'
@@ -16,8 +16,10 @@ for (const [name, options] of variants) {
   t.test(name, async t => {
     storageSuite((name, run) => t.test(name, run), async () => {
       const directory = await mkdtemp(path.join(tmpdir(), 'disk-suite-'))
+      const storage = diskStorage({ ...options, directory })
       return {
-        storage: diskStorage({ ...options, directory }),
+        storage,
+        truncate: async (upload, size) => { await truncate(storage.localPath?.(upload) ?? '', size) },
         stored: async () => {
           const entries = await readdir(directory, { recursive: true, withFileTypes: true })
           return entries.filter(entry => entry.isFile()).map(({ name }) => name)

@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import t from 'tap'
 import type { Test } from 'tap'
-import { StorageLost } from '../../src/storage/contract.js'
+import { StorageLost, StorageShort } from '../../src/storage/contract.js'
 import { diskStorage } from '../../src/storage/disk.js'
 import { newUpload } from '../../src/testing/new-upload.js'
 import { type DiskCall, withDiskFaults } from '../../src/testing/disk-faults.js'
@@ -269,9 +269,9 @@ t.test('a file that someone else cut short is lost, for readers, for parts, and 
   const { stored, directory, storage } = await storeFile(t, randomBytes(600_000))
   await stored.finish('x')
   truncateSync(path.join(directory, 'x'), 300_000)
-  await t.rejects(collect(storage.read(stored.complete, [0, 600_000])), StorageLost)
-  await t.rejects(collect(storage.read(stored.complete, [300_000, 300_001])), StorageLost)
-  await t.rejects(stored.finish('x'), StorageLost)
+  await t.rejects(collect(storage.read(stored.complete, [0, 600_000])), StorageShort)
+  await t.rejects(collect(storage.read(stored.complete, [300_000, 300_001])), StorageShort)
+  await t.rejects(stored.finish('x'), StorageShort)
   const whole = await StoredUpload.create(storage, { size: 600_000 })
   await t.rejects(whole.concat([stored.complete]), StorageLost)
 })
@@ -299,7 +299,7 @@ t.test('no descriptor stays open, whatever ends a write or a read', async t => {
     await collect(storage.read(stored.upload, [0, 600_000]))
     const broken = { confirm () { throw new Error('no confirmation') } }
     await t.rejects(storage.write(stored.upload, 0, one(), broken), { message: 'no confirmation' })
-    await t.rejects(collect(storage.read(stored.upload, [600_000, 600_001])), StorageLost)
+    await t.rejects(collect(storage.read(stored.upload, [600_000, 600_001])), StorageShort)
   }
   t.equal(count(), before)
 })
