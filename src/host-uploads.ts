@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
-import type { Readable } from 'node:stream'
+import { AsyncResource } from 'node:async_hooks'
+import { Readable } from 'node:stream'
 import type { Caller } from './engine/caller.js'
 import { type DeleteExpiredOptions, type DeletedExpired, deleteExpired } from './engine/expiry.js'
 import type { Completed, CompleteRequest, RemoveOptions, UploadEngine, UploadEvents } from './engine/upload-engine.js'
@@ -17,7 +18,7 @@ export interface UploadFilter {
 
 /** `fastify.chunkedUpload`: the uploads of a registration, for the host: those of all its protocols and users. */
 export interface HostUploads {
-  /** What happens to uploads, after it happened: `create`, `progress`, `complete`, `remove`. */
+  /** What happens to uploads, after it happened: `create`, `progress`, `complete`, `remove`, `lost`. */
   readonly events: EventEmitter<UploadEvents>
   /** The upload, or undefined when there is none of this id. */
   get (id: string): Promise<Upload | undefined>
@@ -25,16 +26,17 @@ export interface HostUploads {
   list (filter?: UploadFilter): AsyncGenerator<Upload, void, undefined>
   /**
    * The bytes of an upload, finished or not; without `range` all that can be read from byte 0 on.
-   * The stream errors when they are gone.
+   * The stream errors when they are gone; those of a finished upload that a power cut may have taken are compared with its checksum first.
    */
   read (upload: Upload, range?: ByteRange): Readable
   /** Removes bytes and record, finished or not. A request in flight is cut. @throws {UploadNotFound} {@link UploadBusy} */
   remove (id: string, options?: RemoveOptions): Promise<void>
   /**
    * Removes the record of a finished upload and leaves its file at its `location`, for a host that takes the file over: no sweep, client or
-   * later upload touches it any more.
+   * later upload touches it any more. It is on the disk then.
    * @returns the upload as it was
-   * @throws {UploadNotFound} {@link UploadGone}, {@link UploadIncomplete} when it is not finished
+   * @throws {UploadNotFound} {@link UploadGone}, {@link UploadIncomplete} when it is not finished, {@link StorageTrouble} when
+   * the disk does not take it
    */
   forget (id: string): Promise<Completed['upload']>
   /**
@@ -78,7 +80,13 @@ export class EngineUploads implements HostUploads {
   read (upload: Upload, range?: ByteRange): Readable {
     const first = upload.received[0]
     const end = upload.status === 'complete' ? upload.size : first?.[0] === 0 ? first[1] : 0
-    return this.#engine.read(upload, range ?? [0, end])
+    const wanted = range ?? [0, end]
+    const open = AsyncResource.bind((present: Upload) => this.#engine.read(present, wanted))
+    return this.#engine.isProved(upload) ? open(upload) : Readable.from(this.#readProved(upload, open), { objectMode: false })
+  }
+
+  async * #readProved (upload: Upload, open: (present: Upload) => Readable): AsyncGenerator<Uint8Array, void, undefined> {
+    yield * open(await this.#engine.present(upload))
   }
 
   async remove (id: string, options: RemoveOptions = {}): Promise<void> {

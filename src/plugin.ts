@@ -21,6 +21,7 @@ import { requestCallers } from './request-caller.js'
 import type { Storage } from './storage/contract.js'
 import { diskStorage } from './storage/disk.js'
 import { Sweeper } from './sweeper.js'
+import { storedEnd } from './upload.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -50,6 +51,9 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     location: options.location,
     onUnreadable: (error, id) => {
       fastify.log.error({ err: error, upload: id }, 'the record of this upload cannot be read: lists and sweeps leave it out')
+    },
+    onUnsynced: (error, { id }) => {
+      fastify.log.error({ err: error, upload: id }, 'the disk did not take this finished file: it is compared before each use')
     }
   })
   const host = new EngineUploads(engine, HOST, (error, upload) => {
@@ -72,7 +76,19 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
   })
   const bodies = new OpenBodies(() => engine.stopping)
   const replies = new OpenReplies(engine.options.stallTimeout)
-  fastify.addHook('onReady', async () => { sweeper.start() })
+  engine.on('lost', (upload, before) => {
+    const gone = storedEnd(before) - storedEnd(upload)
+    const details = { upload: upload.id, bytes: gone }
+    if (before.status === 'complete') fastify.log.error({ ...details, location: before.location }, 'bytes of a finished file are gone')
+    else fastify.log.warn(details, 'acknowledged bytes of an upload are gone')
+  })
+  let leftovers: Promise<void> | undefined
+  fastify.addHook('onReady', async () => {
+    sweeper.start()
+    leftovers = engine.syncLeftovers().catch((error: unknown) => {
+      if (!engine.stopping) fastify.log.error({ err: error }, 'finished files could not be compared with their records')
+    })
+  })
   // Bodies in flight end here, what storage confirmed of them is saved, and the server can close its connections.
   fastify.addHook('preClose', async () => {
     const stopped = engine.shutdown()
@@ -80,6 +96,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     await stopped
     bodies.cutSoon()
     await sweeper.stop()
+    await leftovers
   })
   fastify.addHook('onClose', async () => {
     for (const own of ['storage', 'metadata', 'locks'] as const) {

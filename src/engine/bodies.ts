@@ -1,6 +1,6 @@
-import { BodyCut } from '../errors.js'
+import { BodyCut, OffsetMismatch, UploadGone } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
-import type { Upload, UploadingUpload } from '../upload.js'
+import { type Upload, type UploadingUpload, offsetOf } from '../upload.js'
 import { Allowance } from './allowance.js'
 import { Blocks } from './batches.js'
 import { BodyMemory } from './body-memory.js'
@@ -10,7 +10,7 @@ import { largestFile } from './draft.js'
 import type { Hold } from './hold.js'
 import { placeOf } from './place.js'
 import type { Quota } from './quota.js'
-import { asked, asUploading, type Records } from './records.js'
+import { asked, assertUploading, asUploading, type Records, shortOf } from './records.js'
 import type { SaveEvery } from './saves.js'
 import type { UploadChecksums } from './upload-checksums.js'
 import { type WriteRequest, writeBody } from './write.js'
@@ -32,6 +32,8 @@ export interface BodySurroundings {
   /** A request tells the size of an upload that had none. Throws to refuse. */
   readonly onSize: (caller: Caller, upload: UploadingUpload, size: number) => Promise<UploadingUpload>
   readonly onProgress: (saved: Upload, request: WriteRequest) => void
+  /** The storage has only so many bytes; undefined for no file. @returns the record as it is then */
+  readonly onShort: (upload: Upload, bytes: number | undefined) => Promise<Upload>
 }
 
 /** Stores bodies, and knows all that are under way. */
@@ -73,6 +75,7 @@ export class Bodies {
         memory: this.#memory,
         saveEvery: request.saveEvery ?? saveEvery ?? SAVE_EVERY,
         final,
+        epoch: storage.epoch,
         checksum: await checksums.runningAt(ready, place.start, request.parallel !== true, stopping),
         onStart: started => {
           source = started
@@ -84,10 +87,25 @@ export class Bodies {
       return await allowance?.settle(written) ?? written
     } catch (error) {
       await allowance?.giveUp(hold)
-      throw error
+      throw await this.#lossBehind(error, told, place.start)
     } finally {
       source?.close()
       if (source !== undefined) this.#open.delete(source)
+    }
+  }
+
+  /** Of a body that failed: where bytes before it are gone, the record says so first, and the client hears where to go on. */
+  async #lossBehind (error: unknown, upload: UploadingUpload, start: number): Promise<unknown> {
+    const { onShort } = this.#around
+    const bytes = shortOf(error)
+    try {
+      if (bytes === undefined && !(error instanceof UploadGone)) return error
+      const left = await onShort(upload, bytes)
+      if (bytes === undefined) return error
+      assertUploading(left, true)
+      return new OffsetMismatch(offsetOf(left), start)
+    } catch (later) {
+      return later
     }
   }
 

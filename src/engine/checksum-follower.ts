@@ -1,4 +1,4 @@
-import { type ChecksumState, type Upload, offsetOf } from '../upload.js'
+import { type ChecksumState, type Upload, offsetOf, runningChecksumOf } from '../upload.js'
 import type { Hold } from './hold.js'
 import type { Records } from './records.js'
 import type { Turns } from './turns.js'
@@ -45,7 +45,8 @@ export class ChecksumFollower {
 
   /** @returns the record after the step, undefined when there is nothing more to follow */
   async #step (upload: Upload, stopped: AbortSignal, hold: Hold): Promise<Upload | undefined> {
-    const { checksum, checksumState } = upload
+    const { checksumState } = upload
+    const checksum = runningChecksumOf(upload)
     if (upload.status !== 'uploading' || checksum === null) return undefined
     const to = Math.min(offsetOf(upload), (checksumState?.offset ?? 0) + STEP_BYTES)
     const state = await this.#checksums.stateAt(upload, checksum.algorithm, to, stopped)
@@ -62,5 +63,5 @@ function isAhead (state: ChecksumState, { checksumState }: Upload): boolean {
 }
 
 function bytesBehind (upload: Upload): number {
-  return upload.checksum === null || upload.status !== 'uploading' ? 0 : offsetOf(upload) - (upload.checksumState?.offset ?? 0)
+  return runningChecksumOf(upload) === null || upload.status !== 'uploading' ? 0 : offsetOf(upload) - (upload.checksumState?.offset ?? 0)
 }

@@ -1,5 +1,5 @@
 import type { Storage } from '../storage/contract.js'
-import { StorageLost } from '../storage/contract.js'
+import { StorageShort } from '../storage/contract.js'
 import type { ChecksumState, Upload } from '../upload.js'
 import type { Checksums } from './checksum.js'
 import type { ChecksumThread } from './checksum-thread.js'
@@ -26,7 +26,7 @@ export class ChecksumReader {
   /**
    * The checksum state at byte `to`, going on from `from`. All bytes up to `to` must have been received.
    * Ends early, at a smaller offset, when `signal` aborts.
-   * @throws {StorageLost} when the storage ends before `to`
+   * @throws {StorageShort} when the storage ends before `to`
    */
   async advance (upload: Upload, algorithm: string, from: ChecksumState | null, to: number, signal?: AbortSignal): Promise<ChecksumState> {
     let state = (await this.#checksums.resume(algorithm, from)).save()
@@ -40,7 +40,7 @@ export class ChecksumReader {
         path = undefined
         continue
       }
-      if (next.offset === state.offset) throw new StorageLost(`upload ${upload.id} ends at byte ${next.offset}, expected ${to}`)
+      if (next.offset === state.offset) throw new StorageShort(next.offset, to)
       state = next
     }
     return state

@@ -2,13 +2,17 @@ import {
   ChecksumMismatch, ChecksumUnsupported, ClientGone, ShuttingDown, StorageFull, StorageTrouble, TakenOver, UploadGone, UploadIncomplete
 } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
-import { type ChecksumState, type CompleteUpload, type Upload, type UploadingUpload, offsetOf } from '../upload.js'
+import {
+  type ChecksumState, type CompleteUpload, type Upload, type UploadingUpload, lacksLost, offsetOf,
+  runningChecksumOf
+} from '../upload.js'
 import { type Agreed, Agreement } from './agreement.js'
 import { addRange, countBytes, covers } from './byte-ranges.js'
 import type { Caller, CompletionReply } from './caller.js'
 import type { UploadChecksums } from './upload-checksums.js'
 import type { Hold } from './hold.js'
 import { asked, asUploading, type Records } from './records.js'
+import { type Syncer, synced } from './syncer.js'
 
 export interface CompleteRequest {
   /** What the client says the whole-file checksum is, hex. */
@@ -27,6 +31,15 @@ export interface Completed {
   readonly upload: CompleteUpload
   /** What the host's `onComplete` said. */
   readonly reply: CompletionReply | undefined
+}
+
+export interface CompletionSurroundings {
+  readonly storage: Storage
+  readonly records: Records
+  readonly checksums: UploadChecksums
+  readonly syncer: Syncer
+  /** The host's option. */
+  readonly location: ((upload: Upload) => string | undefined) | undefined
 }
 
 interface Placed {
@@ -53,15 +66,15 @@ export class Completion {
   readonly #storage: Storage
   readonly #records: Records
   readonly #checksums: UploadChecksums
+  readonly #syncer: Syncer
   readonly #location: ((upload: Upload) => string | undefined) | undefined
   readonly #agreement: Agreement
 
-  constructor (
-    storage: Storage, records: Records, checksums: UploadChecksums, location: ((upload: Upload) => string | undefined) | undefined
-  ) {
+  constructor ({ storage, records, checksums, syncer, location }: CompletionSurroundings) {
     this.#storage = storage
     this.#records = records
     this.#checksums = checksums
+    this.#syncer = syncer
     this.#location = location
     this.#agreement = new Agreement(storage, records)
   }
@@ -72,10 +85,13 @@ export class Completion {
   ): Promise<Completed> {
     const size = given.size === null || request.asReceived === true ? offsetOf(given) : given.size
     if (!covers(given.received, [0, size])) throw new UploadIncomplete(countBytes(given.received), size)
+    if (lacksLost(given) && size < (given.shrunk ?? 0)) throw new UploadIncomplete(size, given.shrunk ?? 0)
+    const running = runningChecksumOf(given)
     const { upload, state } = await this.#read(given, size, { hold, stopping, gone: caller.gone?.() })
-    const checksum = upload.checksum === null || state === null
+    const digest = running === null || state === null
       ? null
-      : { ...upload.checksum, value: await this.#checksums.digest(upload, upload.checksum.algorithm, state) }
+      : { ...running, value: await this.#checksums.digest(upload, running.algorithm, state) }
+    const checksum = upload.checksum === null ? null : digest
     for (const expected of [request.checksum, upload.checksum?.value]) {
       if (expected === undefined || expected === null) continue
       if (checksum === null) throw new ChecksumUnsupported('none')
@@ -84,13 +100,14 @@ export class Completion {
 
     const settled = await this.#settle(upload, size, state)
     if (hold.lost) throw new TakenOver()
-    const describe = ({ target, agreed, reserved, ...current }: Upload, location: string): CompleteUpload => ({
+    const describe = ({ target, agreed, reserved, shrunk, ...current }: Upload, location: string): CompleteUpload => ({
       ...current,
       status: 'complete',
       size,
       completedAt: Date.now(),
       location,
       checksum,
+      ...upload.checksum === null && digest !== null && { guard: digest },
       checksumState: null,
       received: addRange([], [0, size])
     })
@@ -100,11 +117,17 @@ export class Completion {
       ? { upload: settled, reply: undefined }
       : await this.#agreement.of(settled, size, { onComplete, describe, target: this.#target(settled), hold })
     const { upload: ready, location } = await this.#place(agreed, size)
+    // Nothing could tell afterwards whether a power cut took some of it.
+    const { epoch, verifiable } = this.#storage
+    const blind = digest === null || verifiable?.(ready) === false
+    if (epoch !== undefined && epoch !== 'disk' && blind) await this.#syncer.now(describe(ready, location))
+    const isSynced = epoch === 'disk' || (epoch !== undefined && blind)
     if (hold.lost) throw new TakenOver()
     const complete = await this.#records.update(upload.id, current => {
       // Another one has the lock by now, and replaces bytes of it.
       if (current.replacing !== undefined) throw new TakenOver()
-      return { ...describe(asUploading(current), location), ...request.change?.(current, reply) }
+      const finished = { ...describe(asUploading(current), location), ...request.change?.(current, reply) }
+      return isSynced ? synced(finished) : finished
     }, ready)
     if (complete.status !== 'complete') throw new UploadGone()
     this.#agreement.forget(upload)
@@ -140,14 +163,15 @@ export class Completion {
    * compared with anything: a client whose checksum is wrong, that leaves, or wants the upload for itself meanwhile has it read once only.
    */
   async #read (given: UploadingUpload, size: number, { hold, stopping, gone }: Reading): Promise<Read> {
-    if (given.checksum === null) return { upload: given, state: null }
+    const checksum = runningChecksumOf(given)
+    if (checksum === null) return { upload: given, state: null }
     const wanted = new AbortController()
     hold.listen(claim => { if (claim !== 'yield') wanted.abort() })
     const signal = AbortSignal.any([stopping, wanted.signal, ...gone === undefined ? [] : [gone]])
     let upload = given
     for (;;) {
       const from = this.#checksums.offsetOf(upload)
-      const state = await this.#checksums.stateAt(upload, given.checksum.algorithm, Math.min(size, from + STEP_BYTES), signal)
+      const state = await this.#checksums.stateAt(upload, checksum.algorithm, Math.min(size, from + STEP_BYTES), signal)
       if (hold.lost) throw new TakenOver()
       if (state.offset > from) {
         upload = asUploading(await this.#records.update(upload.id, current => ({ ...asUploading(current), checksumState: state }), upload))

@@ -53,6 +53,7 @@ export class Concatenation {
     if (hold.lost) throw new TakenOver()
     return asUploading(await this.#records.update(upload.id, current => ({
       ...asUploading(current),
+      ...this.#storage.epoch !== undefined && { epoch: this.#storage.epoch },
       size,
       received: addRange([], [0, size]),
       storageState: changes.reduce((known, change) => change(known), current.storageState)
@@ -69,7 +70,7 @@ export class Concatenation {
       const length = Math.min(end - offsetOf(filled), part.size)
       if (length <= 0 && part.size > 0) continue
       const body = this.#storage.read(part, [part.size - length, part.size])
-      filled = await this.#bodies.writeStored(caller, filled, { start: 'end', body, length, size }, hold)
+      filled = await this.#bodies.writeStored(caller, filled, { start: 'end', informed: true, body, length, size }, hold)
     }
     return filled
   }

@@ -33,6 +33,8 @@ export interface Sameness {
 
 /** Times that an upload may be removed and made again while the records of the removed ones are kept. */
 const MOST_REMOVED = 100
+/** The fastest one whose state can be saved: it misses bytes that were lost, and has no enemy. */
+const GUARD = 'xxh64'
 
 /** What a client may tell of an upload that is there. */
 export type Told = Partial<Pick<UploadDraft, 'filename' | 'protocolState' | 'size'>>
@@ -118,7 +120,7 @@ export class Creation {
   /** The record first: a crash leaves no bytes of which nobody knows. */
   async #store (upload: UploadingUpload, serial: boolean): Promise<Upload> {
     const plan = await asked(async () => this.#storage.plan?.(upload) ?? null)
-    const planned = await this.#records.create({ ...upload, storageState: plan }, serial)
+    const planned = await this.#records.create(this.#guarded({ ...upload, storageState: plan }), serial)
     let made: Upload = planned
     try {
       made = { ...planned, storageState: await asked(() => this.#storage.create(planned)) }
@@ -126,6 +128,17 @@ export class Creation {
     } catch (error) {
       await this.#undo(made).catch(() => {})
       throw error
+    }
+  }
+
+  /** Where a power cut may take bytes that were confirmed, they can be compared with a checksum afterwards, whether or not one is kept. */
+  #guarded (upload: UploadingUpload): UploadingUpload {
+    const { epoch, verifiable } = this.#storage
+    const guarded = upload.checksum === null && epoch !== undefined && epoch !== 'disk' && verifiable?.(upload) !== false
+    return {
+      ...upload,
+      ...epoch !== undefined && { epoch },
+      ...guarded && { guard: { algorithm: GUARD, value: null } }
     }
   }
 

@@ -1,5 +1,5 @@
-import { BeyondSize, OffsetMismatch, SizeConflict, SizeLimitExceeded } from '../errors.js'
-import { type UploadingUpload, offsetOf } from '../upload.js'
+import { BeyondSize, OffsetMismatch, SizeConflict, SizeLimitExceeded, UploadGone } from '../errors.js'
+import { type UploadingUpload, lacksLost, offsetOf } from '../upload.js'
 import { gapAt } from './byte-ranges.js'
 import type { WriteRequest } from './write.js'
 
@@ -19,7 +19,8 @@ export interface PlaceRules {
 /**
  * Finds the place of a body, before a byte of it is read: first whether the size of the file is acceptable, then whether the body
  * starts where it should, last whether it fits.
- * @throws {SizeConflict} {@link SizeLimitExceeded} {@link OffsetMismatch} {@link BeyondSize}
+ * @throws {SizeConflict} {@link SizeLimitExceeded} {@link OffsetMismatch} {@link BeyondSize}, {@link UploadGone} for a body that goes
+ * to the end, wherever that is, when acknowledged bytes were lost
  */
 export function placeOf (upload: UploadingUpload, request: WriteRequest, rules: PlaceRules): Place {
   const { received } = upload
@@ -27,6 +28,8 @@ export function placeOf (upload: UploadingUpload, request: WriteRequest, rules: 
   const maxBytes = rules.maxBytes ?? Infinity
   const offset = offsetOf(upload)
   const start = request.start === 'end' ? offset : request.start
+  // Whoever sends the next bytes without a look at the offset would leave out what was lost.
+  if (request.start === 'end' && lacksLost(upload) && request.informed !== true) throw new UploadGone()
 
   if (request.size !== undefined && upload.size !== null && request.size !== upload.size) throw new SizeConflict(upload.size, request.size)
   const size = upload.size ?? request.size ?? Infinity

@@ -151,11 +151,21 @@ const FOR_GOOD: ReadonlySet<string> = new Set([
 export function adapterError (cause: unknown): unknown {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
   if (typeof code === 'string' && code.startsWith('FST_CHUNKED_UPLOAD_')) return cause
+  // The record has been shrunk, or will be: the next try finds what is there.
+  if (shortOf(cause) !== undefined) return new StorageTrouble({ cause })
   // By its name: an adapter may have the class from the package's other build.
   if (cause instanceof Error && cause.name === 'StorageLost') return new UploadGone({ cause })
   if (typeof code !== 'string') return new StorageTrouble({ cause })
   if (NO_ROOM.has(code)) return new StorageFull({ cause })
   return FOR_GOOD.has(code) ? new StorageUnusable({ cause }) : new StorageTrouble({ cause })
+}
+
+/** The bytes that are there, of an error which says that they are fewer than the record says; undefined for any other one. */
+export function shortOf (error: unknown): number | undefined {
+  const cause = error instanceof StorageTrouble ? error.cause : error
+  return cause instanceof Error && cause.name === 'StorageShort' && 'bytes' in cause && typeof cause.bytes === 'number'
+    ? cause.bytes
+    : undefined
 }
 
 /** Asks an adapter, and says of a failure what it means to a client. */

@@ -14,6 +14,8 @@ export interface ReplacementSurroundings {
   readonly overwrite: (
     caller: Caller, upload: UploadingUpload, body: Readable, place: { readonly start: number, readonly length: number }, hold: Hold
   ) => Promise<UploadingUpload>
+  /** The record of what is kept aside, as its bytes bear it out. */
+  readonly find: (id: string) => Promise<Upload | undefined>
   readonly discard: (upload: Upload) => Promise<void>
 }
 
@@ -50,12 +52,12 @@ export class Replacements {
 
   /** Does what is named, and not done yet: the upload is whole again after this. */
   async finish (caller: Caller, upload: UploadingUpload, hold: Hold): Promise<UploadingUpload> {
-    const { storage, records, overwrite } = this.#around
+    const { storage, records, overwrite, find } = this.#around
     const { replacing } = upload
     if (replacing === undefined) return upload
     const { range, from } = replacing
     const [start, length] = [range[0], range[1] - range[0]]
-    const aside = await records.find(from)
+    const aside = await find(from)
     const isThere = aside !== undefined && covers(aside.received, [0, length])
     // Swept, long after a crash: what stands there may be half old and half new, and has to come again.
     const written = isThere ? await overwrite(caller, upload, storage.read(aside, [0, length]), { start, length }, hold) : upload

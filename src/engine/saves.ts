@@ -21,6 +21,8 @@ export interface SaveSurroundings {
   readonly saveEvery: SaveEvery
   /** The end of this body is the end of the file: it settles a size that nobody has declared. */
   readonly final: boolean
+  /** The storage's. */
+  readonly epoch: string | undefined
   readonly onProgress: (upload: Upload) => void
   /** The record does not take these bytes any more: the body is read in vain. */
   readonly onRefused: () => void
@@ -124,6 +126,7 @@ export class Saves implements WriteProgress {
       return {
         ...current,
         ...ours,
+        ...this.#around.epoch !== undefined && { epoch: this.#around.epoch },
         size: current.size ?? declared,
         received: addRange(current.received, [this.#start, confirmed]),
         storageState: this.#changes.slice(0, applied).reduce((known, change) => change(known), current.storageState),

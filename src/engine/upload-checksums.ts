@@ -1,6 +1,6 @@
 import { StorageTrouble } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
-import type { ChecksumState, CompleteUpload, Upload, UploadingUpload } from '../upload.js'
+import { type ChecksumState, type CompleteUpload, type Upload, type UploadingUpload, runningChecksumOf } from '../upload.js'
 import { BodyChecksum } from './body-checksum.js'
 import { covers } from './byte-ranges.js'
 import { Checksums, type RunningChecksum } from './checksum.js'
@@ -28,15 +28,16 @@ export class UploadChecksums {
    * @param readBack false reads nothing: for bodies that come side by side, whom the follower relieves of it
    */
   async runningAt (upload: UploadingUpload, start: number, readBack: boolean, stopping: AbortSignal): Promise<BodyChecksum | undefined> {
-    if (upload.checksum === null || this.offsetOf(upload) > start || !covers(upload.received, [0, start])) return undefined
-    const { algorithm } = upload.checksum
+    const checksum = runningChecksumOf(upload)
+    if (checksum === null || this.offsetOf(upload) > start || !covers(upload.received, [0, start])) return undefined
+    const { algorithm } = checksum
     const running = await this.#at(upload, algorithm, start, readBack, stopping)
     if (running === undefined) return undefined
     return new BodyChecksum(running, algorithm, this.#thread, state => this.#sealed(upload, state))
   }
 
   /** The state at byte `size`, read back as far as it is not there. Earlier when `stopping` aborted. */
-  async stateAt (upload: UploadingUpload, algorithm: string, size: number, stopping: AbortSignal): Promise<ChecksumState> {
+  async stateAt (upload: Upload, algorithm: string, size: number, stopping: AbortSignal): Promise<ChecksumState> {
     const opened = this.#opened(upload, upload.checksumState)
     const saved = opened !== null && opened.offset > size ? null : opened
     return this.#sealed(upload, await asked(() => this.#reader.advance(upload, algorithm, saved, size, stopping)))

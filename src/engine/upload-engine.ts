@@ -1,15 +1,18 @@
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
-import { ClientGone, OffsetMismatch, ShuttingDown, SizeConflict, TakenOver, UploadGone, UploadIncomplete } from '../errors.js'
+import {
+  ClientGone, OffsetMismatch, ShuttingDown, SizeConflict, TakenOver, UploadExpired, UploadGone, UploadIncomplete, UploadNotFound
+} from '../errors.js'
 import type { Locks } from '../locks/contract.js'
 import type { ListQuery, Metadata, UploadUsage } from '../metadata/contract.js'
 import type { Storage } from '../storage/contract.js'
 import {
-  type ByteRange, type CompleteUpload, type JsonObject, type RemovalReason, type Upload, type UploadingUpload, offsetOf
+  type ByteRange, type CompleteUpload, type JsonObject, type RemovalReason, type Upload, type UploadingUpload, isUnsynced, lacksLost,
+  offsetOf, storedEnd
 } from '../upload.js'
 import { Bodies } from './bodies.js'
 import { currentMetadata } from './current-metadata.js'
-import { covers } from './byte-ranges.js'
+import { countBytes, covers } from './byte-ranges.js'
 import type { Caller, UploadDraft } from './caller.js'
 import { ChecksumFollower } from './checksum-follower.js'
 import { type Completed, type CompleteRequest, Completion } from './completion.js'
@@ -17,12 +20,14 @@ import { Concatenation } from './concatenation.js'
 import { Creation, type Sameness, type Told } from './creation.js'
 import { checkSize } from './draft.js'
 import type { Hold } from './hold.js'
+import { Losses } from './losses.js'
 import { chunkEnd } from './place.js'
 import { Quota } from './quota.js'
-import { asked, assertUploading, mayKnow, type RecordQuery, Records } from './records.js'
+import { asked, assertUploading, mayKnow, type RecordQuery, Records, shortOf } from './records.js'
 import { Replacements } from './replacements.js'
 import type { SaveEvery } from './saves.js'
-import { Turns } from './turns.js'
+import { Syncer } from './syncer.js'
+import { type TurnRequest, Turns } from './turns.js'
 import { UploadChecksums } from './upload-checksums.js'
 import type { WriteRequest } from './write.js'
 
@@ -38,6 +43,8 @@ export interface EngineOptions {
   readonly scope?: string | undefined
   /** Told of each record that a list or a sweep leaves out because it cannot be read. */
   readonly onUnreadable?: (error: unknown, id: string) => void
+  /** Told of each finished file that the disk would not take after its completion was answered: it is compared before each use. */
+  readonly onUnsynced?: (error: unknown, upload: Upload) => void
   /** ms that a request waits for an upload in use. */
   readonly lockTimeout: number
   /** ms without a byte after which a body counts as dead; 0 for never. */
@@ -62,6 +69,11 @@ export interface UploadEvents {
   complete: [upload: CompleteUpload]
   /** Bytes and mostly the record too are gone. */
   remove: [upload: Upload, reason: RemovalReason]
+  /**
+   * Acknowledged bytes are gone, by a truncation or a power cut: `upload` is what is left of the record, `before` what it said. Of a
+   * complete file nothing counts any more: it is `removed` with the reason `lost`, and a `remove` follows.
+   */
+  lost: [upload: Upload, before: Upload]
 }
 
 export interface RemoveOptions {
@@ -98,6 +110,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   readonly #bodies: Bodies
   readonly #concatenation: Concatenation
   readonly #quota: Quota
+  readonly #losses: Losses
+  readonly #syncer: Syncer
   /** Uploads that nothing can keep from being removed any more. */
   readonly #removing = new Set<string>()
 
@@ -111,6 +125,20 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     this.records = new Records(metadata, options.scope, options.onUnreadable)
     this.#turns = new Turns(options.locks, this.records, options.lockTimeout)
     this.#checksums = new UploadChecksums(storage)
+    this.#syncer = new Syncer({
+      storage, records: this.records, stopping: this.#turns.stopping, onFailed: options.onUnsynced ?? (() => {})
+    })
+    this.#losses = new Losses({
+      storage,
+      records: this.records,
+      checksums: this.#checksums,
+      stopping: this.#turns.stopping,
+      sync: async upload => { await this.#syncer.now(upload) },
+      onLost: (upload, before) => {
+        this.#tell(upload, () => { this.emit('lost', upload, before) })
+        if (upload.status === 'removed') this.#tell(upload, () => { this.emit('remove', upload, upload.reason) })
+      }
+    })
     this.#follower = new ChecksumFollower(this.records, this.#turns, this.#checksums)
     this.#quota = new Quota(this.records, this.#turns, options)
     this.#creation = new Creation({ storage, records: this.records, turns: this.#turns, quota: this.#quota }, options)
@@ -124,13 +152,18 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       bodyMemory: options.bodyMemory,
       stopping: this.#turns.stopping,
       onSize: async (caller, upload, size) => await this.#creation.amend(caller, upload, { size }),
+      onShort: async (upload, bytes) => bytes === undefined
+        ? await this.#losses.bornOut(upload)
+        : await this.#losses.shrunk(upload, bytes),
       onProgress: (saved, request) => {
         this.#tell(saved, () => { this.emit('progress', saved) })
         this.#tell(saved, () => { request.onProgress?.(saved) })
       }
     })
     this.#concatenation = new Concatenation(storage, this.records, this.#bodies, this.#turns.stopping)
-    this.#completion = new Completion(storage, this.records, this.#checksums, options.location)
+    this.#completion = new Completion({
+      storage, records: this.records, checksums: this.#checksums, syncer: this.#syncer, location: options.location
+    })
     this.#replacements = new Replacements({
       storage,
       records: this.records,
@@ -138,6 +171,10 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
         // The bytes have been taken before: no limit has a say any more.
         const request = { ...place, body, overwrite: true, parallel: true }
         return await this.#bodies.writeStored({ ...caller, maxBytes: null, maxStored: null }, upload, request, hold)
+      },
+      find: async id => {
+        const aside = await this.records.find(id)
+        return aside === undefined ? undefined : await this.#losses.bornOut(aside)
       },
       discard: async upload => { await this.discard(upload, 'removed', false) }
     })
@@ -174,14 +211,14 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return (await this.#creation.findOnce(caller, same)).upload
   }
 
-  /** The record as last saved, also while a request writes. @throws {UploadNotFound} */
+  /** The record as last saved, also while a request writes, and as its bytes bear it out. @throws {UploadNotFound} */
   async get (caller: Caller, id: string): Promise<Upload> {
-    return await this.records.get(caller, id)
+    return await this.#current(await this.records.get(caller, id))
   }
 
-  /** The record by its small integer. @throws {UploadNotFound} */
+  /** As {@link get}, by the small integer. @throws {UploadNotFound} */
   async getBySerial (caller: Caller, serial: number): Promise<Upload> {
-    return await this.records.getBySerial(caller, serial)
+    return await this.#current(await this.records.getBySerial(caller, serial))
   }
 
   /**
@@ -190,8 +227,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    */
   async settle (caller: Caller, id: string): Promise<Upload> {
     const upload = await this.records.get(caller, id)
-    if (upload.status !== 'uploading') return upload
-    return await this.#turns.take(caller, id, { claim: 'stop' }, async settled => settled)
+    if (upload.status !== 'uploading') return await this.#current(upload)
+    return await this.#turns.take(caller, id, { claim: 'stop' }, async (settled, hold) => await this.#losses.bornOut(settled, hold))
   }
 
   /** Bytes from 0 that the running checksum covers, as far as this server can go on with it. */
@@ -251,7 +288,44 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws {UploadGone} {@link StorageTrouble}
    */
   async open (upload: Upload, range: ByteRange): Promise<Readable> {
-    return await asked(() => begun(this.storage.read(upload, range)))
+    try {
+      return await asked(() => begun(this.storage.read(upload, range)))
+    } catch (error) {
+      if (shortOf(error) !== undefined) await this.present(upload)
+      throw error
+    }
+  }
+
+  /**
+   * The record as its bytes bear it out, for one who wants to read them: of a complete upload all are there, and of an unfinished one all
+   * that were ever acknowledged.
+   * @throws {UploadGone} {@link UploadExpired} {@link StorageTrouble}
+   */
+  async present (upload: Upload): Promise<UploadingUpload | CompleteUpload> {
+    const right = upload.status !== 'removed' && await asked(() => this.#losses.seemsRight(upload))
+    const now = right ? upload : await this.#bornOut(upload)
+    if (now.status === 'removed') assertUploading(now)
+    else if (lacksLost(now)) throw new UploadGone()
+    else if (now === upload) return now
+    // A host may have taken a finished file for its own, and its record stays.
+    else if (await this.#losses.isLongEnough(now)) return now
+    throw new UploadGone()
+  }
+
+  /** False for an upload of which a power cut may have taken bytes since they were confirmed: it has to be {@link present} first. */
+  isProved (upload: Upload): boolean {
+    return !this.#losses.isDue(upload)
+  }
+
+  /** True for an upload that is {@link present}. @throws {StorageTrouble} */
+  async isPresent (upload: Upload): Promise<boolean> {
+    try {
+      await this.present(upload)
+      return true
+    } catch (error) {
+      if (error instanceof UploadGone || error instanceof UploadExpired || error instanceof UploadNotFound) return false
+      throw error
+    }
   }
 
   /**
@@ -265,7 +339,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     // A body may break while its request waits for its turn, when nobody listens yet.
     request.body.on('error', () => {})
     const range = await this.#rangeOf(caller, id, request)
-    const saved = await this.#turns.take(caller, id, { claim, range }, async (upload, hold) => {
+    const saved = await this.#take(caller, id, { claim, range }, async (upload, hold) => {
       assertUploading(upload)
       const written = await this.#bodies.write(caller, upload, request, hold, request.complete?.when === 'end')
       if (range !== undefined) return { upload: written, completed: undefined }
@@ -277,7 +351,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       return saved
     }
     // All bytes are there: whoever still sends some of them again stops.
-    return await this.#turns.take(caller, id, { claim: 'stop' }, async (upload, hold) => {
+    return await this.#take(caller, id, { claim: 'stop' }, async (upload, hold) => {
       if (upload.status === 'removed') assertUploading(upload)
       return await this.#completeIfDue(caller, upload, request, hold)
     }).catch(this.#goneIfRemoving(id))
@@ -288,7 +362,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws {UploadIncomplete} {@link ChecksumMismatch} {@link UploadComplete} {@link UploadExpired} and what `onComplete` throws
    */
   async complete (caller: Caller, id: string, request: CompleteRequest = {}): Promise<Completed> {
-    return await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => {
+    return await this.#take(caller, id, { claim: 'yield' }, async (upload, hold) => {
       assertUploading(upload, request.sameRequest)
       return await this.#finish(caller, upload, request, hold)
     }).catch(this.#goneIfRemoving(id))
@@ -304,7 +378,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     caller: Caller, id: string, parts: readonly CompleteUpload[],
     { resume = false, replaces }: { readonly resume?: boolean, readonly replaces?: number } = {}
   ): Promise<Completed> {
-    return await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => {
+    for (const part of parts) await this.present(part)
+    return await this.#take(caller, id, { claim: 'yield' }, async (upload, hold) => {
       assertUploading(upload)
       const size = parts.reduce((sum, part) => sum + part.size, 0)
       checkSize(this.storage, caller, size)
@@ -326,7 +401,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    */
   async replace (caller: Caller, id: string, start: number, aside: Upload): Promise<Upload> {
     try {
-      return await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => {
+      return await this.#take(caller, id, { claim: 'yield' }, async (upload, hold) => {
         assertUploading(upload)
         return await this.#replacements.finish(caller, await this.#replacements.begin(caller, upload, start, aside, hold), hold)
       })
@@ -377,14 +452,19 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   }
 
   /**
-   * Removes the record of a finished upload and leaves its file where it is: it is the caller's from now on. No event, no hook.
+   * Removes the record of a finished upload and leaves its file where it is: it is the caller's from now on, and on the disk, as nothing
+   * could tell afterwards what a power cut took of it. No event, no hook.
    * @returns the upload as it was
    * @throws {UploadNotFound} {@link UploadGone} {@link UploadBusy}, {@link UploadIncomplete} when it is not finished
+   * {@link StorageTrouble} when the file does not come to the disk
    */
   async forget (caller: Caller, id: string): Promise<CompleteUpload> {
-    return await this.#turns.take(caller, id, { claim: 'yield' }, async upload => {
-      if (upload.status === 'uploading') throw new UploadIncomplete(offsetOf(upload), upload.size ?? 0)
-      if (upload.status === 'removed') throw new UploadGone()
+    return await this.#take(caller, id, { claim: 'yield' }, async (found, hold) => {
+      if (found.status === 'uploading') throw new UploadIncomplete(offsetOf(found), found.size ?? 0)
+      const upload = await this.#losses.bornOut(found, hold)
+      if (upload.status !== 'complete') throw new UploadGone()
+      // A host may have moved the file already.
+      if (isUnsynced(upload)) await this.#syncer.now(upload).catch((error: unknown) => { if (!(error instanceof UploadGone)) throw error })
       await this.records.delete(upload.id)
       return upload
     })
@@ -407,11 +487,25 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return await this.#turns.ifFree(id, async () => await work(await asked(() => this.metadata.get(id))))
   }
 
+  /**
+   * Brings the finished files to the disk that a server before left waiting, and compares those that a power cut may have taken: one after
+   * the other. Of what goes wrong the next one who wants the file hears.
+   */
+  async syncLeftovers (): Promise<void> {
+    if (this.storage.epoch === undefined) return
+    for await (const upload of this.records.every({ status: 'complete', unsynced: true })) {
+      if (this.stopping) return
+      if (!this.#losses.isDue(upload)) this.#syncer.add(upload)
+      else if (isUnsynced(upload)) await this.#bornOut(upload).catch(() => {})
+    }
+  }
+
   /** Stops all bodies in flight, saves what storage confirmed of them, and refuses new ones. */
   async shutdown (): Promise<void> {
     this.#turns.stop()
     this.#bodies.stop()
     await this.#turns.ended()
+    await this.#syncer.ended()
     await this.#checksums.close()
   }
 
@@ -439,6 +533,32 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return chunkSize === null ? undefined : [start, chunkEnd(start, chunkSize)]
   }
 
+  /** Compares what a power cut may have taken, and what can be seen to be missing, before anything is said of it. */
+  async #current (upload: Upload): Promise<Upload> {
+    // A complete file is looked at when it is read.
+    const right = upload.status === 'complete' ? !this.#losses.isDue(upload) : await asked(() => this.#losses.seemsRight(upload))
+    return right ? upload : await this.#bornOut(upload)
+  }
+
+  async #bornOut (upload: Upload): Promise<Upload> {
+    return await this.#turns.take(ENGINE, upload.id, { claim: 'yield' }, async (current, hold) => await this.#losses.bornOut(current, hold))
+  }
+
+  /** A turn, on a record that has been compared with its bytes if a power cut may have taken some. */
+  async #take<T> (
+    caller: Caller, id: string, request: TurnRequest, work: (upload: Upload, hold: Hold) => Promise<T>
+  ): Promise<T> {
+    const due = Symbol('due')
+    const first = await this.#turns.take(caller, id, request, async (upload, hold): Promise<T | typeof due> => {
+      if (!this.#losses.isDue(upload)) return await work(upload, hold)
+      // That takes the whole upload.
+      return request.range === undefined ? await work(await this.#losses.recovered(upload, hold), hold) : due
+    })
+    if (first !== due) return first
+    await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => { await this.#losses.recovered(upload, hold) })
+    return await this.#turns.take(caller, id, request, work)
+  }
+
   async #completeIfDue (caller: Caller, upload: Upload, request: FinishingWriteRequest, hold: Hold): Promise<Written> {
     const { complete } = request
     if (complete === undefined || upload.status !== 'uploading' || !isDue(upload, request)) return { upload, completed: undefined }
@@ -448,7 +568,14 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   async #finish (caller: Caller, upload: UploadingUpload, request: CompleteRequest, hold: Hold): Promise<Completed> {
     const whole = await this.#replacements.finish(caller, upload, hold)
-    const completed = await this.#completion.finish(caller, whole, request, hold, this.#turns.stopping)
+    const completed = await this.#completion.finish(caller, whole, request, hold, this.#turns.stopping).catch(async (error: unknown) => {
+      if (shortOf(error) === undefined) throw error
+      const left = await this.#losses.bornOut(whole, hold)
+      if (left.status === 'removed') assertUploading(left)
+      const there = countBytes(left.received)
+      throw there < countBytes(whole.received) ? new UploadIncomplete(there, left.size ?? storedEnd(whole)) : error
+    })
+    this.#syncer.add(completed.upload)
     if (request.silent !== true) this.#tell(completed.upload, () => { this.emit('complete', completed.upload) })
     return completed
   }
@@ -486,6 +613,8 @@ function isNobody ({ restricted, user }: Caller): boolean {
 function ownFilter ({ protocol, internal, restricted, user }: Caller): Pick<ListQuery, 'protocol' | 'internal' | 'user'> {
   return { internal: internal === true, ...protocol !== null && { protocol }, ...restricted && { user } }
 }
+/** The engine itself: sees every upload, and asks nobody. */
+const ENGINE: Caller = { protocol: null, user: null, restricted: false, maxBytes: null, maxStored: null, hooks: {} }
 
 async function begun (bytes: Readable): Promise<Readable> {
   if (bytes.readableLength > 0) return bytes

@@ -17,6 +17,8 @@ import { type SaveEvery, type SaveSurroundings, Saves } from './saves.js'
 export interface WriteRequest {
   /** First byte of the body in the file, or `end` to append behind what is there. */
   readonly start: number | 'end'
+  /** With `end`: the sender has seen where that is. Otherwise an upload of which bytes were lost takes no more of them. */
+  readonly informed?: boolean
   readonly body: Readable
   /** Bytes that the body must have; left out when the request does not say. */
   readonly length?: number

@@ -2,7 +2,6 @@ import type { Readable } from 'node:stream'
 import contentDisposition from 'content-disposition'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../engine/upload-engine.js'
-import { UploadExpired, UploadGone } from '../errors.js'
 import { type Upload, offsetOf } from '../upload.js'
 import { cleanFileName } from '../file-name.js'
 import { contentRangeOf, multiRange } from './multi-range.js'
@@ -33,9 +32,9 @@ export interface DownloadOptions {
  * @throws {UploadGone} {@link UploadExpired} {@link StorageTrouble}, before the reply has begun
  */
 export async function sendUpload (
-  request: FastifyRequest, reply: FastifyReply, engine: Pick<UploadEngine, 'open'>, upload: Upload, options: DownloadOptions = {}
+  request: FastifyRequest, reply: FastifyReply, engine: Pick<UploadEngine, 'open' | 'present'>, known: Upload, options: DownloadOptions = {}
 ): Promise<FastifyReply> {
-  if (upload.status === 'removed') throw upload.reason === 'expired' ? new UploadExpired() : new UploadGone()
+  const upload = await engine.present(known)
   const size = upload.status === 'complete' ? upload.size : offsetOf(upload)
   const validators = validatorsOf(upload, size)
   reply.headers({

@@ -168,8 +168,8 @@ t.test('reading back', async t => {
     localPath = join(directory, 'short')
     content = bytes.subarray(0, 2 * MIB)
     await writeFile(localPath, content)
-    await t.rejects(advance(diskReader, 0, bytes.length), { name: 'StorageLost' })
-    await t.rejects(advance(memoryReader, 0, bytes.length), { name: 'StorageLost' })
+    await t.rejects(advance(diskReader, 0, bytes.length), { name: 'StorageShort' })
+    await t.rejects(advance(memoryReader, 0, bytes.length), { name: 'StorageShort' })
   })
 
   await t.test('a file that cannot be read says why', async t => {

@@ -15,17 +15,32 @@ const NEWEST = 1000
  * a file that another one opens.
  */
 export async function findKnown (
-  { uploads: { engine }, settings: { dedupe } }: Mount, caller: Caller, wanted: WantedTask, request: FastifyRequest
+  mount: Mount, caller: Caller, wanted: WantedTask, request: FastifyRequest
 ): Promise<CompleteUpload | undefined> {
+  const { uploads: { engine }, settings: { dedupe } } = mount
   if (dedupe === false || wanted.hash === '' || wanted.encrypted) return undefined
   if (typeof dedupe === 'function') {
     const found = await dedupe(wanted, request)
     return found?.status === 'complete' ? found : undefined
   }
+  const gone = new Set<string>()
+  for (;;) {
+    const found = await findRecord(mount, caller, wanted, gone)
+    // Without its bytes it would leave the asker with none.
+    if (found === undefined || await engine.isPresent(found)) return found
+    gone.add(found.id)
+  }
+}
+
+/** @param gone files that were found before, and whose bytes are not there */
+async function findRecord (
+  { uploads: { engine }, settings: { dedupe } }: Mount, caller: Caller, wanted: WantedTask, gone: ReadonlySet<string>
+): Promise<CompleteUpload | undefined> {
   const { restricted, user } = caller
   const anyPool = dedupe === 'all' || !restricted
   const hash = wanted.hash.toLowerCase()
-  const fits = (upload: Upload): upload is CompleteUpload => upload.status === 'complete' && upload.size === wanted.fileSize &&
+  const fits = (upload: Upload): upload is CompleteUpload => upload.status === 'complete' && !gone.has(upload.id) &&
+    upload.size === wanted.fileSize &&
     isTaskState(upload.protocolState) && upload.protocolState.encryption === null && !isOver(upload.protocolState.expired_at) &&
     (anyPool || upload.protocolState.pool_id === wanted.poolId) && hashFor(caller, upload, upload.protocolState) === hash
 

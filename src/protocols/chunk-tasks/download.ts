@@ -30,11 +30,14 @@ export function download (mount: Mount, { inline }: Exclude<ProtocolSettings['do
 /** @throws {PasswordRequired} {@link PasswordWrong} */
 async function readerOf (
   { uploads: { engine }, settings: { encryption } }: Mount, upload: CompleteUpload, password: string | string[] | undefined
-): Promise<Pick<UploadEngine, 'open'>> {
+): Promise<Pick<UploadEngine, 'open' | 'present'>> {
   if (encryption === undefined || !isTaskState(upload.protocolState) || upload.protocolState.encryption === null) return engine
   if (typeof password !== 'string' || password === '') throw new PasswordRequired()
   const file = await encryption.unlock(upload, decoded(password))
-  return { open: async (upload, range) => await encryption.using(file, () => engine.open(upload, range)) }
+  return {
+    present: async upload => await engine.present(upload),
+    open: async (upload, range) => await encryption.using(file, () => engine.open(upload, range))
+  }
 }
 
 function decoded (text: string): string {

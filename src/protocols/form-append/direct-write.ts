@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { type Readable, Transform } from 'node:stream'
 import type { Caller } from '../../engine/caller.js'
 import type { Written } from '../../engine/upload-engine.js'
-import { OffsetMismatch } from '../../errors.js'
-import { type Upload, offsetOf } from '../../upload.js'
+import { OffsetMismatch, UploadGone } from '../../errors.js'
+import { type Upload, lacksLost, offsetOf } from '../../upload.js'
 import type { Mount } from './mount.js'
 
 /**
@@ -16,6 +16,7 @@ export class DirectWrite {
   readonly #writing: Promise<Written>
   readonly #begun: Promise<number>
   #bytes = 0
+  #shrunk = false
 
   constructor (mount: Mount, caller: Caller, id: string, body: Readable) {
     let begin: (offset: number) => void
@@ -30,7 +31,14 @@ export class DirectWrite {
     this.#gate.on('error', () => {})
     body.pipe(this.#gate, { end: false })
     this.#writing = mount.engine.write(caller, id, {
-      start: 'end', body: this.#gate, atomic: true, check: upload => { begin(offsetOf(upload)) }
+      start: 'end',
+      informed: true,
+      body: this.#gate,
+      atomic: true,
+      check: upload => {
+        this.#shrunk = lacksLost(upload)
+        begin(offsetOf(upload))
+      }
     })
     this.#writing.catch(() => {})
   }
@@ -43,7 +51,8 @@ export class DirectWrite {
   /**
    * Lets the part count, now that the form has ended.
    * @param start where the client says the part begins, undefined when it does not say
-   * @throws {OffsetMismatch} it begins elsewhere; nothing was appended. And as a write.
+   * @throws {OffsetMismatch} it begins elsewhere; nothing was appended. {@link UploadGone} it does not say, and bytes before it were lost.
+   * And as a write.
    */
   async finish (start: number | undefined): Promise<Upload> {
     if (!this.#body.readableEnded) await Promise.race([once(this.#body, 'end'), this.failed])
@@ -51,6 +60,10 @@ export class DirectWrite {
     if (start !== undefined && start !== offset) {
       await this.abort()
       throw new OffsetMismatch(offset, start)
+    }
+    if (start === undefined && this.#shrunk) {
+      await this.abort()
+      throw new UploadGone()
     }
     this.#gate.end()
     return (await this.#writing).upload
