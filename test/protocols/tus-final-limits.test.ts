@@ -93,3 +93,18 @@ for (const asked of [false, true]) {
     t.equal(await download(next, path), 'abc')
   })
 }
+
+t.test('C17: parts and final uploads that wait count as open ones until they are complete', async t => {
+  const server = await startTus(t, { maxOpenUploads: 3 })
+  const ask = async (headers: Readonly<Record<string, string>>): Promise<number> => (await server.ask('POST', '/uploads', headers)).status
+  const [a, b] = [await server.create(1, PARTIAL), await server.create(1, PARTIAL)]
+  const [whole = ''] = await waiting(server, 1, a, b)
+  const [part, file] = [{ ...PARTIAL, 'upload-length': '1' }, { 'upload-length': '1' }]
+  t.strictSame([await ask(part), await ask({ ...final(a), ...named(1) }), await ask(file)], [429, 429, 429])
+  t.equal(await ask({ ...final(a, b), ...named(0) }), 201, 'the same final upload is no other one')
+  await server.patch(a, 0, 'a')
+  t.strictSame([await ask(part), await ask(part)], [201, 429])
+  await server.patch(b, 0, 'b')
+  await until(async () => await server.offset(whole) === 2)
+  t.strictSame([await ask(file), await ask(file), await ask(file)], [201, 201, 429])
+})
