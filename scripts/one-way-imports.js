@@ -29,7 +29,8 @@ const allowed = {
   'host-uploads': ['engine', 'option-rules', 'upload', 'errors'],
   options: ['protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
   sweeper: [],
-  'request-caller': ['options', 'protocols', 'engine', 'option-rules', 'upload', 'errors'],
+  'upload-types': ['options', 'engine', 'option-rules', 'errors'],
+  'request-caller': ['options', 'upload-types', 'protocols', 'engine', 'option-rules', 'upload', 'errors'],
   plugin: ['options', 'host-uploads', 'request-caller', 'sweeper', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
   testing: ['contract', 'option-rules', 'upload', 'errors'],
   index: ['plugin', 'host-uploads', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors']

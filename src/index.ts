@@ -1,5 +1,5 @@
 export { chunkedUpload as default, chunkedUpload } from './plugin.js'
-export type { ChunkedUploadOptions, Duration, HookContext } from './options.js'
+export type { ChunkedUploadOptions, Duration, HookContext, UntypedFile } from './options.js'
 export type { HostUploads, UploadFilter } from './host-uploads.js'
 export { allowedHeaders, allowedMethods, exposedHeaders } from './http/cors.js'
 

@@ -25,6 +25,14 @@ export interface HookContext {
   readonly upload?: Upload
 }
 
+/** A file whose client declares no type. */
+export interface UntypedFile {
+  /** As cleaned for hooks; may be empty. */
+  readonly filename: string
+  /** Up to 4100 bytes at its start, none of an encrypted file; null when the upload is made, before any byte is there. */
+  readonly bytes: Uint8Array | null
+}
+
 /** Options of `fastify.register(chunkedUpload, options)`. Fastify's own `prefix` puts all routes below a path. */
 export interface ChunkedUploadOptions {
   /**
@@ -122,6 +130,13 @@ export interface ChunkedUploadOptions {
   readonly maxOpenUploads?: number | null | undefined
   /** Media types that may be uploaded, as declared by the client (`image/*` takes all images), or a function. @default all */
   readonly allowedTypes?: readonly string[] | ((contentType: string | null, request: FastifyRequest) => MaybePromise<boolean>) | undefined
+  /**
+   * The type of a file whose client declares none, or `application/octet-stream`, as browsers do for a slice of a file; undefined where it
+   * cannot be told. Asked with the name alone when the upload is made, and, unless that told a type, with the first bytes when the file is
+   * whole, before `onComplete`. It counts as if the client had declared it, and no more: `allowedTypes` must have it. An upload of an
+   * unknown type is made, and refused when the file is whole and its type is still none of `allowedTypes`.
+   */
+  readonly detectType?: ((file: UntypedFile, request: FastifyRequest) => MaybePromise<string | null | undefined>) | undefined
   /** Form field that carries the bytes. drf: field_name. @default ['file', 'my_file'] */
   readonly fieldName?: string | readonly string[] | undefined
 
@@ -211,6 +226,7 @@ const RULES: Rules<ChunkedUploadOptions> = {
   maxStored: either('must be bytes, null or a function', or(null, whole(0)), func),
   maxOpenUploads: or(null, whole(0)),
   allowedTypes: either(`${mediaTypes().text}, or a function`, mediaTypes('*/*'), func),
+  detectType: func,
   fieldName: names,
   user: func,
   userRestricted: boolean,

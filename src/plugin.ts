@@ -109,7 +109,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     expirationDelta,
     checksum: options.checksum ?? 'md5',
     wideChecksum: options.checksum,
-    asksHost: [options.onComplete, options.maxBytes, options.maxStored].some(option => typeof option === 'function'),
+    asksHost: [options.onComplete, options.detectType, options.maxBytes, options.maxStored].some(option => typeof option === 'function'),
     fieldNames: [options.fieldName ?? ['file', 'my_file']].flat(),
     maxBytes: typeof options.maxBytes === 'number' ? options.maxBytes : null,
     maxStored: typeof options.maxStored === 'number' ? options.maxStored : null,

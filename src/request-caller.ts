@@ -1,11 +1,12 @@
 import { Http2ServerResponse } from 'node:http2'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller, UploadDraft } from './engine/caller.js'
-import { InvalidOption, TypeNotAllowed } from './errors.js'
+import { InvalidOption } from './errors.js'
 import { isObject } from './option-rules.js'
 import type { ChunkedUploadOptions } from './options.js'
 import type { Uploads } from './protocols/contract.js'
 import type { Upload, UserId } from './upload.js'
+import { UploadTypes } from './upload-types.js'
 
 /**
  * Tells on whose behalf a request acts: its user, its limits, and the host's hooks bound to it.
@@ -72,35 +73,23 @@ function clientGone ({ raw: request }: FastifyRequest, { raw: reply }: FastifyRe
 }
 
 function hooksOf (options: ChunkedUploadOptions, request: FastifyRequest, reply: FastifyReply): Caller['hooks'] {
-  const { onCreate, onComplete, onRemove, allowedTypes } = options
+  const { onCreate, onComplete, onRemove, allowedTypes, detectType } = options
   const context = { request, reply }
+  const types = new UploadTypes(options, request)
   return {
-    ...(onCreate !== undefined || allowedTypes !== undefined) && {
-      onCreate: async (draft: UploadDraft, upload?: Upload) => {
-        const checkType = async ({ contentType, partial }: UploadDraft): Promise<void> => {
-          if (partial !== true && !await isAllowed(allowedTypes, contentType, request)) throw new TypeNotAllowed(contentType ?? '')
-        }
-        await checkType(draft)
+    ...(onCreate !== undefined || allowedTypes !== undefined || detectType !== undefined) && {
+      onCreate: async (wanted: UploadDraft, upload?: Upload) => {
+        const draft = await types.named(wanted)
+        await types.check(draft)
         const changes: unknown = await onCreate?.(draft, { ...context, ...upload !== undefined && { upload } }) ?? {}
         if (typeof changes !== 'object') throw new InvalidOption('onCreate', 'must return an object with what to change, or nothing')
         const changed = { ...draft, ...changes }
-        if (changed.contentType !== draft.contentType) await checkType(changed)
+        if (changed.contentType !== draft.contentType) await types.check(changed)
         return changed
       }
     },
+    ...detectType !== undefined && { typeOf: async (upload, firstBytes) => await types.whole(upload, firstBytes) },
     ...onComplete !== undefined && { onComplete: async upload => await onComplete(upload, context) ?? undefined },
     ...onRemove !== undefined && { onRemove: async upload => { await onRemove(upload, context) } }
   }
-}
-
-async function isAllowed (
-  allowed: ChunkedUploadOptions['allowedTypes'], contentType: string | null, request: FastifyRequest
-): Promise<boolean> {
-  if (allowed === undefined) return true
-  if (typeof allowed === 'function') return await allowed(contentType, request)
-  const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  return allowed.some(entry => {
-    const wanted = entry.toLowerCase()
-    return wanted === type || wanted === '*/*' || (wanted.endsWith('/*') && type.startsWith(wanted.slice(0, -1)))
-  })
 }

@@ -28,6 +28,7 @@ const wrong: ReadonlyArray<readonly [name: string, values: readonly unknown[], t
   ['maxStored', [-1, 1.5, NaN, Infinity, '5', true, {}], /must be bytes, null or a function/],
   ['maxOpenUploads', [-1, 1.5, NaN, '5', true, () => 5], /must be a whole number/],
   ['allowedTypes', ['image/*', null, [5], [''], true, ['image'], ['*'], ['*/png'], ['image/'], ['image/png; q=1'], [' image/png']], /media types.* or a function/],
+  ['detectType', ['x', null, {}], /must be a function/],
   ['fieldName', ['', [], [5], [''], null, {}], /a name or a list of names/],
   ['user', ['ann', null, {}], /must be a function/],
   ['userRestricted', ['no', null, 0], /must be true or false/],

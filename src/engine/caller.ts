@@ -1,4 +1,4 @@
-import type { CompleteUpload, JsonObject, JsonValue, Upload, UserId } from '../upload.js'
+import type { CompleteUpload, JsonObject, JsonValue, Upload, UploadingUpload, UserId } from '../upload.js'
 
 /** On whose behalf the engine works: which uploads it may see, what it may store, and what the host wants to be asked. */
 export interface Caller {
@@ -26,6 +26,11 @@ export interface CallerHooks {
    * @param upload the one that is there already
    */
   readonly onCreate?: (draft: UploadDraft, upload?: Upload) => Promise<UploadDraft>
+  /**
+   * The type of a file that is whole, asked before `onComplete`: may throw to refuse.
+   * @param firstBytes reads some bytes at its start; none of a file that its storage cannot read now, such as an encrypted one
+   */
+  readonly typeOf?: (upload: UploadingUpload, firstBytes: () => Promise<Uint8Array>) => Promise<string | null>
   /**
    * The file is whole and not yet at its `target`, the record not yet complete: may throw to refuse, may word the reply. `location` is
    * where the file is meanwhile.

@@ -11,6 +11,7 @@ import { addRange, countBytes, covers } from './byte-ranges.js'
 import type { Caller, CompletionReply } from './caller.js'
 import type { UploadChecksums } from './upload-checksums.js'
 import type { Hold } from './hold.js'
+import { firstBytes } from './first-bytes.js'
 import { asked, asUploading, type Records } from './records.js'
 import { type Syncer, synced } from './syncer.js'
 
@@ -98,7 +99,7 @@ export class Completion {
       if (checksum.value !== expected.toLowerCase()) throw new ChecksumMismatch(checksum.algorithm)
     }
 
-    const settled = await this.#settle(upload, size, state)
+    const settled = await this.#typed(caller, await this.#settle(upload, size, state), request)
     if (hold.lost) throw new TakenOver()
     const describe = ({ target, agreed, reserved, shrunk, ...current }: Upload, location: string): CompleteUpload => ({
       ...current,
@@ -132,6 +133,14 @@ export class Completion {
     if (complete.status !== 'complete') throw new UploadGone()
     this.#agreement.forget(upload)
     return { upload: complete, reply }
+  }
+
+  /** With the type that its bytes tell, once the host has looked at them. */
+  async #typed ({ hooks: { typeOf } }: Caller, upload: UploadingUpload, { silent }: CompleteRequest): Promise<UploadingUpload> {
+    if (typeOf === undefined || silent === true || upload.partial === true || upload.agreed !== undefined) return upload
+    const contentType = await typeOf(upload, async () => await firstBytes(this.#storage, upload))
+    if (contentType === upload.contentType) return upload
+    return asUploading(await this.#records.update(upload.id, current => ({ ...asUploading(current), contentType }), upload))
   }
 
   /** Where the host wants the file. Parts of files stay where they are. */

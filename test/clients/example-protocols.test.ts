@@ -1,5 +1,6 @@
 import t from 'tap'
 import { dropFiles, startBrowser, throttleUploads } from '../support/browser.js'
+import { fetch } from '../support/deadline.js'
 import { ExampleServer, download, fileRow, progressBeyond, uploadRow } from '../support/example.js'
 
 t.setTimeout(120_000) // a browser, three starts of a server, and some 60 MB on two busy cores
@@ -48,6 +49,17 @@ if (browser !== undefined) {
       await page.getByLabel('Files to upload').setInputFiles(path)
       await fileRow(page, name).getByText('0 B', { exact: true }).waitFor()
       t.same(await download(page, name), { name, sha256 })
+    })
+  }
+
+  for (const protocol of ['contentRange', 'tus', 'resumableHttp', 'chunkTasks', 'formAppend']) {
+    t.test(`a file keeps its type by ${protocol}, which slices of it do not have`, async t => {
+      const page = await server.openPage(t, browser, `#${protocol}`)
+      const name = `typed-${protocol}.json`
+      await page.getByLabel('Files to upload').setInputFiles((await server.randomFile(name, 1000)).path)
+      const href = await fileRow(page, name).getByRole('link', { name: 'Download' }).getAttribute('href')
+      const { headers } = await fetch(new URL(href ?? '', server.url))
+      t.match(headers.get('content-type'), /^application\/json/)
     })
   }
 

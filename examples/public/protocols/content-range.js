@@ -67,8 +67,8 @@ export class ContentRange {
       body: file.slice(start, end),
       headers: {
         ...headers,
-        // Never file.type: a form or a JSON file would be taken for the request's own form or JSON.
-        'Content-Type': 'application/octet-stream',
+        // A slice has lost its type. With a Content-Range of its length the body is a chunk, also of a JSON file.
+        'Content-Type': file.type || 'application/octet-stream',
         'Content-Range': `bytes ${start}-${end - 1}/${file.size}`
       }
     })

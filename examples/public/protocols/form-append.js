@@ -12,12 +12,12 @@ export class FormAppend {
   }
 
   async create (file, end, options) {
-    const { upload_id: id, offset } = await this.#send({ file: [file.slice(0, end), file.name], filename: file.name }, options)
+    const { upload_id: id, offset } = await this.#send({ file: [typedSlice(file, 0, end), file.name], filename: file.name }, options)
     return { id, offset }
   }
 
   async append (id, file, start, end, options) {
-    const { offset } = await this.#send({ upload_id: id, offset: [start], file: [file.slice(start, end), file.name] }, options)
+    const { offset } = await this.#send({ upload_id: id, offset: [start], file: [typedSlice(file, start, end), file.name] }, options)
     return offset
   }
 
@@ -51,4 +51,9 @@ export class FormAppend {
     for (const [name, value] of Object.entries(fields)) body.append(name, ...[value].flat())
     return request('POST', `${this.#base}upload/`, { ...options, body })
   }
+}
+
+/** A slice has no type unless it is told: a server that takes some types only would refuse it. */
+function typedSlice (file, start, end) {
+  return file.slice(start, end, file.type)
 }
