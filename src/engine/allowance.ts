@@ -54,12 +54,12 @@ export class Allowance {
     await this.#take(end, STEP)
   }
 
-  /** The body is stored. */
+  /** The body is stored. What cannot be given back now is given back by the next body, the completion or the sweep. */
   async settle<T> (written: T): Promise<T | UploadingUpload> {
-    return this.#stepped ? await this.#quota.release(this.#upload) : written
+    return this.#stepped ? await this.#quota.release(this.#upload).catch(() => written) : written
   }
 
-  /** The body has failed. What cannot be given back now is given back by the next body, or by the sweep. */
+  /** The body has failed. */
   async giveUp (hold: Hold): Promise<void> {
     const isOwn = this.#granted !== this.#place.start && this.#granted !== Infinity && !this.#sharesUpload
     if (isOwn && !hold.lost) await this.#quota.release(this.#upload).catch(() => {})
