@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 /**
  * Every error of the package, in one table: name, code, message, HTTP status. Protocols with a wire contract of their own

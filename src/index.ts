@@ -1,12 +1,14 @@
 export { chunkedUpload as default, chunkedUpload } from './plugin.js'
-export type { ChunkedUploadOptions, Duration, HookContext, UntypedFile } from './options.js'
+export type { ChunkedUploadOptions, Duration, HookContext, MaybePromise, UntypedFile } from './options.js'
 export type { HostUploads, UploadFilter } from './host-uploads.js'
 export { allowedHeaders, allowedMethods, exposedHeaders } from './http/cors.js'
 
 export { chunkTasks, taskIdOf, uploadIdOf } from './protocols/chunk-tasks.js'
-export type { Bundle, ChunkTaskHooks, ChunkTasksOptions, Pool, Quota, WantedTask } from './protocols/chunk-tasks.js'
+export type {
+  Bundle, ChunkTaskHooks, ChunkTasksOptions, Encryption, ErrorStyle, FileKey, FindFile, Pool, Quota, WantedTask
+} from './protocols/chunk-tasks.js'
 export { contentRange } from './protocols/content-range.js'
-export type { ContentRangeOptions } from './protocols/content-range.js'
+export type { ContentRangeOptions, DialectName } from './protocols/content-range.js'
 export { resumableHttp } from './protocols/resumable-http.js'
 export type { ResumableHttpOptions } from './protocols/resumable-http.js'
 export { tus } from './protocols/tus.js'
@@ -19,12 +21,13 @@ export { ffmpeg } from './protocols/raw-append/ffmpeg.js'
 export type { Container, FfmpegOptions } from './protocols/raw-append/ffmpeg.js'
 export { JoinFailed } from './protocols/raw-append/joins.js'
 export type { Clip, Joined, Joiner, JoinReport } from './protocols/raw-append/joins.js'
-export type { HostRouteOptions, Protocol, ProtocolSettings, RouteName, Uploads } from './protocols/contract.js'
+export type { HostApp, HostRouteOptions, Protocol, ProtocolSettings, RouteName, Uploads } from './protocols/contract.js'
 
 export { diskStorage } from './storage/disk.js'
 export type { DiskStorageOptions } from './storage/disk.js'
 export { encryptedStorage } from './storage/encrypted.js'
 export type { EncryptedStorage, EncryptedStorageOptions, UnlockedFile } from './storage/encrypted.js'
+export type { ScryptCost } from './storage/encrypted-keys.js'
 export { memoryStorage } from './storage/memory.js'
 export { fileMetadata } from './metadata/file.js'
 export type { FileMetadataOptions } from './metadata/file.js'
@@ -34,16 +37,25 @@ export type { FileLocksOptions } from './locks/file.js'
 export { memoryLocks } from './locks/memory.js'
 
 export { StorageLost, StorageShort } from './storage/contract.js'
-export type { Storage, StorageCapabilities, WriteProgress } from './storage/contract.js'
-export type { ChecksumQuery, ListQuery, Metadata, UploadPage } from './metadata/contract.js'
+export type { ChecksumStates, Storage, StorageCapabilities, WriteProgress } from './storage/contract.js'
+export type { ChecksumQuery, ListOrder, ListQuery, Metadata, UploadPage, UploadUsage, UsageQuery } from './metadata/contract.js'
 export type { Claim, Lock, LockRequest, Locks } from './locks/contract.js'
 
 export type { Caller, CallerHooks, CompletionReply, UploadDraft } from './engine/caller.js'
 export type { DeletedExpired, DeleteExpiredOptions } from './engine/expiry.js'
-export type { CompleteRequest, RemoveOptions, UploadEvents } from './engine/upload-engine.js'
+export type { BodyDigest, BodyDigestAlgorithm, BodyHash, RunningHash } from './engine/body-digest.js'
+export type { Completed, CompleteRequest } from './engine/completion.js'
+export type { Sameness, Told } from './engine/creation.js'
+export type { RecordQuery, Records } from './engine/records.js'
+export type { SaveEvery } from './engine/saves.js'
+export type {
+  EngineOptions, FinishingWriteRequest, OwnQuery, RemoveOptions, UploadEngine, UploadEvents, Written
+} from './engine/upload-engine.js'
+export type { WriteRequest } from './engine/write.js'
+export type { OpenBodies } from './http/unread-body.js'
 export { offsetOf } from './upload.js'
 export type {
-  ByteRange, ChecksumState, CompleteUpload, JsonObject, JsonValue, RemovalReason, RemovedUpload, Upload, UploadChecksum, UploadingUpload,
-  UserId
+  ByteRange, ChecksumState, CompleteUpload, JsonObject, JsonValue, RemovalReason, RemovedUpload, Upload, UploadChecksum, UploadFields,
+  UploadingUpload, UploadPhase, UserId
 } from './upload.js'
 export * as errors from './errors.js'

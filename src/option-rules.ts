@@ -1,5 +1,8 @@
 import { InvalidOption } from './errors.js'
 
+/** What a hook of the host may return: at once, or later. */
+export type MaybePromise<T> = T | Promise<T>
+
 /** Milliseconds, or a number with a unit: `'90s'`, `'15m'`, `'12h'`, `'1d'`, `'1w'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd' | 'w'}`
 

@@ -5,17 +5,15 @@ import { InvalidOption } from './errors.js'
 import type { Locks } from './locks/contract.js'
 import type { Metadata } from './metadata/contract.js'
 import {
-  type Duration, LONGEST_DELAY, type Rule, type Rules, adapter, boolean, checkByRules, checksumOf, duration, either, ending, func,
-  isFunction, isObject, isText, lifetime, mediaTypes, mountRules, names, oneOf, optionsOf, or, storage, text, url, whole
+  type Duration, LONGEST_DELAY, type MaybePromise, type Rule, type Rules, adapter, boolean, checkByRules, checksumOf, duration, either,
+  ending, func, isFunction, isObject, isText, lifetime, mediaTypes, mountRules, names, oneOf, optionsOf, or, storage, text, url, whole
 } from './option-rules.js'
 import type { HostRouteOptions, Protocol, RouteName } from './protocols/contract.js'
 import type { DiskStorageOptions } from './storage/disk.js'
 import type { Storage } from './storage/contract.js'
 import type { CompleteUpload, Upload, UserId } from './upload.js'
 
-type MaybePromise<T> = T | Promise<T>
-
-export { type Duration, milliseconds } from './option-rules.js'
+export { type Duration, type MaybePromise, milliseconds } from './option-rules.js'
 
 /** What a hook can use beside the upload. */
 export interface HookContext {

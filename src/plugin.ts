@@ -194,4 +194,4 @@ function joinPrefix (...parts: readonly string[]): string {
 }
 
 /** The plugin: `await app.register(chunkedUpload, { prefix: '/uploads' })`. */
-export const chunkedUpload = fp(fastifyChunkedUpload, { name: 'fastify-chunked-upload', fastify: '5.x' })
+export const chunkedUpload = fp(fastifyChunkedUpload, { name: 'fastify-chunked-upload', fastify: '^5.3.0' })

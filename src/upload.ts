@@ -21,7 +21,7 @@ export interface ChecksumState {
 }
 
 /** What every upload has, whatever its state. Times are milliseconds since 1970, sizes are bytes. */
-interface UploadFields {
+export interface UploadFields {
   /** Unguessable and URL-safe: letters, digits, `-` and `_`. Ids sort by time of creation. */
   readonly id: string
   /** The format of this record, see {@link RECORD_FORMAT}; left out of those of 0.1. */

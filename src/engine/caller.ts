@@ -1,4 +1,4 @@
-import type { CompleteUpload, JsonObject, JsonValue, Upload, UploadingUpload, UserId } from '../upload.js'
+import type { CompleteUpload, JsonObject, Upload, UploadingUpload, UserId } from '../upload.js'
 
 /** On whose behalf the engine works: which uploads it may see, what it may store, and what the host wants to be asked. */
 export interface Caller {
@@ -52,7 +52,8 @@ export function internalCaller (caller: Caller): Caller {
 export interface CompletionReply {
   readonly statusCode?: number
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: JsonValue
+  /** What `JSON.stringify` can say, a record of your database for instance. `tus` and `formAppend` send a text as it is. */
+  readonly body?: unknown
 }
 
 /** What a protocol knows of an upload before it exists. */

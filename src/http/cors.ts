@@ -17,7 +17,7 @@ export const allowedHeaders: readonly string[] = [
   'Upload-Defer-Length', 'Upload-Metadata', 'Upload-Checksum', 'Upload-Concat', 'Upload-Complete', 'Upload-Incomplete', 'Upload-Name',
   'Upload-Draft-Interop-Version', 'Tus-Resumable', 'X-HTTP-Method-Override', 'X-Requested-With', 'X-Unique-Upload-Id', 'Cache-Control',
   'uploader-file-id', 'uploader-chunks-total', 'uploader-chunk-number', 'Content-Encoding', 'Content-Language', 'Want-Repr-Digest', 'Range',
-  'Authorization', 'If-Range', 'If-Match', 'If-None-Match'
+  'Authorization', 'If-Range', 'If-Match', 'If-None-Match', 'X-Request-ID'
 ]
 
 /**

@@ -10,6 +10,7 @@ import { schemasOf } from './content-range/schemas.js'
 import { wordingOf } from './content-range/wording.js'
 import type { Protocol } from './contract.js'
 
+export type { DialectName } from './content-range/dialect.js'
 export type { ContentRangeOptions } from './content-range/options.js'
 
 /**

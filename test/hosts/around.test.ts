@@ -63,6 +63,7 @@ t.test('the exported lists have no header twice', async t => {
   for (const list of [exposedHeaders, allowedHeaders, allowedMethods]) {
     t.equal(new Set(list.map(name => name.toLowerCase())).size, list.length)
   }
+  t.ok(allowedHeaders.includes('X-Request-ID'), 'tus-js-client sends it with addRequestId')
 })
 
 t.test('a host with an error handler of its own gets what the contract does not word, and only that', async t => {

@@ -44,6 +44,8 @@ export interface StartOptions {
   /** Default: `t.testdir()`. */
   readonly directory?: string
   readonly server?: FastifyServerOptions
+  /** Another version of Fastify. */
+  readonly fastify?: typeof Fastify
   /** Replies of 500 and more are what the test wants; otherwise they fail it. */
   readonly mayFail?: boolean
   /** Runs before the plugin is registered. */
@@ -55,7 +57,7 @@ export interface StartOptions {
 export async function startServer (t: Test, options: PluginOptions = {}, start: StartOptions = {}): Promise<TestServer> {
   const directory = start.directory ?? t.testdir()
   const failures: string[] = []
-  const app: FastifyInstance = Fastify({
+  const app: FastifyInstance = (start.fastify ?? Fastify)({
     logger: { level: 'error', stream: { write: (line: string) => { failures.push(line) } } },
     ...start.server
   })

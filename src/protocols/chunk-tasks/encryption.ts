@@ -5,12 +5,12 @@ export interface Encryption {
   /** What has to be known to encrypt with this password, but not to decrypt. Slow on purpose. */
   seal (password: string): Promise<JsonObject>
   /** The key of a file. @throws {PasswordWrong} */
-  unlock (upload: Upload, password: string): Promise<UnlockedFile>
+  unlock (upload: Upload, password: string): Promise<FileKey>
   /** Reads the file within `work`, which may go on after this call has returned. */
-  using<T> (file: UnlockedFile, work: () => T): T
+  using<T> (file: FileKey, work: () => T): T
 }
 
 /** A key in memory: for the time of a request. */
-export interface UnlockedFile {
+export interface FileKey {
   readonly uploadId: string
 }

@@ -1,7 +1,6 @@
 import type { FastifyRequest } from 'fastify'
+import type { MaybePromise } from '../../option-rules.js'
 import type { Upload, JsonObject, UserId } from '../../upload.js'
-
-export type MaybePromise<T> = T | Promise<T>
 
 /** A task as a client asks for it: what the host's hooks decide on. */
 export interface WantedTask {

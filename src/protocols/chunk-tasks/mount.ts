@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { assertUploading } from '../../engine/upload-engine.js'
-import type { JsonValue, Upload, UploadingUpload } from '../../upload.js'
+import type { Upload, UploadingUpload } from '../../upload.js'
 import type { Caller, Uploads } from '../contract.js'
 import type { ChunkTasksSettings } from './options.js'
 import { unauthorized } from './problem.js'
@@ -44,7 +44,7 @@ export function param ({ params }: FastifyRequest, name: string): string {
 }
 
 /** JSON as it is: the host's hooks may have changed the record, so that no schema knows its members. */
-export function sendJson (reply: FastifyReply, value: JsonValue): FastifyReply {
+export function sendJson (reply: FastifyReply, value: unknown): FastifyReply {
   reply.type('application/json; charset=utf-8')
   return value === null ? reply.send('null') : reply.serializer((sent: unknown) => JSON.stringify(sent)).send(value)
 }

@@ -1,14 +1,17 @@
-import { type Rules, adapter, boolean, checkByRules, delay, either, func, mountRules, oneOf, or, whole } from '../../option-rules.js'
+import {
+  type MaybePromise, type Rules, adapter, boolean, checkByRules, delay, either, func, mountRules, oneOf, or, whole
+} from '../../option-rules.js'
 import type { Upload } from '../../upload.js'
 import type { ProtocolSettings } from '../contract.js'
 import type { FastifyRequest } from 'fastify'
 import type { Encryption } from './encryption.js'
-import type { ChunkTaskHooks, MaybePromise, WantedTask } from './hooks.js'
+import type { ChunkTaskHooks, WantedTask } from './hooks.js'
 
 /** `api`: ApiError objects. `text`: the plain texts of the contract before October 2025. */
 export type ErrorStyle = 'api' | 'text'
 
-type FindFile = (task: WantedTask, request: FastifyRequest) => MaybePromise<Upload | null | undefined>
+/** Finds the finished upload that makes a task needless; null or undefined for none. */
+export type FindFile = (task: WantedTask, request: FastifyRequest) => MaybePromise<Upload | null | undefined>
 
 /** Options of {@link chunkTasks}. */
 export interface ChunkTasksOptions extends ChunkTaskHooks {

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Completed } from '../../engine/upload-engine.js'
 import { UploadNotFound } from '../../errors.js'
-import { type JsonValue, type Upload, offsetOf } from '../../upload.js'
+import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller, Uploads } from '../contract.js'
 import type { ContentRangeSettings } from './options.js'
 import { wireRecord } from './record.js'
@@ -43,7 +43,7 @@ export function sendCompleted (reply: FastifyReply, { reply: worded }: Completed
 }
 
 /** JSON as it is: the host may have changed the record, so that no schema knows its fields. */
-export function sendJson (reply: FastifyReply, value: JsonValue): FastifyReply {
+export function sendJson (reply: FastifyReply, value: unknown): FastifyReply {
   reply.type('application/json; charset=utf-8')
   return value === null ? reply.send('null') : reply.serializer((sent: unknown) => JSON.stringify(sent)).send(value)
 }

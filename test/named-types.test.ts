@@ -1,0 +1,31 @@
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { unexportedTypes } from './support/named-types.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+t.test('a host can import every type that a public type names', async t => {
+  const { types, seen } = unexportedTypes(root, [`${root}src/index.ts`, `${root}src/testing/index.ts`])
+  t.strictSame(types, [])
+  t.ok(seen > 100)
+})
+
+t.test('a type that is named and not exported is told, members that nobody sees are not looked at', async t => {
+  const folder = t.testdir({
+    src: {
+      'entry.ts': "export { Open } from './open.js'\nexport type { Options } from './open.js'\n",
+      'open.ts': `
+        interface Hidden { readonly size: number }
+        interface Inner { readonly hidden: Hidden }
+        class Own {}
+        export type Options = { readonly inner?: Inner }
+        export class Open {
+          #own = new Own()
+          private readonly also: Own = this.#own
+          take (options: Options): number { const all: Own[] = [this.#own, this.also]; return all.length }
+        }
+      `
+    }
+  })
+  t.strictSame(unexportedTypes(folder, [`${folder}/src/entry.ts`]).types, ['Hidden (src/open.ts)', 'Inner (src/open.ts)'])
+})
