@@ -48,6 +48,13 @@ export class KillableServer {
     return `http://127.0.0.1:${this.port}/uploads/`
   }
 
+  /** Of the process that runs now. */
+  get pid (): number {
+    const pid = this.#child?.pid
+    if (pid === undefined) throw new Error('no server runs')
+    return pid
+  }
+
   /** Resolves once the server answers, also one that is about to be started again. */
   get up (): Promise<void> {
     return within(this.#up.promise, 'the start of a server')
