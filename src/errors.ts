@@ -112,6 +112,10 @@ export const FormTooLarge = createError<[string]>('FST_CHUNKED_UPLOAD_FORM_TOO_L
 // ── Encryption at rest ──────────────────────────────────────────────────────────────────────────────────────────────
 /** The file is encrypted, and nobody gave the password; or there is none, as the file is in clear. */
 export const PasswordRequired = createError('FST_CHUNKED_UPLOAD_PASSWORD_REQUIRED', 'This needs the password of an encrypted file', 403)
+/** Each check takes long, so that only some may wait for theirs. */
+export const TooManyPasswords = createError(
+  'FST_CHUNKED_UPLOAD_TOO_MANY_PASSWORDS', 'Too many passwords wait to be checked: send this again in some seconds', 429
+)
 export const PasswordWrong = createError('FST_CHUNKED_UPLOAD_PASSWORD_WRONG', 'Password does not open this file', 403)
 
 // ── Adapters ────────────────────────────────────────────────────────────────────────────────────────────────────────

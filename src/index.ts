@@ -5,7 +5,7 @@ export { allowedHeaders, allowedMethods, exposedHeaders } from './http/cors.js'
 
 export { chunkTasks, taskIdOf, uploadIdOf } from './protocols/chunk-tasks.js'
 export type {
-  Bundle, ChunkTaskHooks, ChunkTasksOptions, Encryption, ErrorStyle, FileKey, FindFile, Pool, Quota, WantedTask
+  Bundle, ChunkTaskHooks, ChunkTasksOptions, Encryption, ErrorStyle, FileKey, FindFile, KeyAsker, Pool, Quota, WantedTask
 } from './protocols/chunk-tasks.js'
 export { contentRange } from './protocols/content-range.js'
 export type { ContentRangeOptions, DialectName } from './protocols/content-range.js'
@@ -28,6 +28,7 @@ export type { DiskStorageOptions } from './storage/disk.js'
 export { encryptedStorage } from './storage/encrypted.js'
 export type { EncryptedStorage, EncryptedStorageOptions, UnlockedFile } from './storage/encrypted.js'
 export type { ScryptCost } from './storage/encrypted-keys.js'
+export type { PasswordAsker } from './storage/password-turns.js'
 export { memoryStorage } from './storage/memory.js'
 export { fileMetadata } from './metadata/file.js'
 export type { FileMetadataOptions } from './metadata/file.js'

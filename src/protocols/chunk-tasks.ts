@@ -13,7 +13,7 @@ import { details, listTasks, progress, recentTasks, resume, stats } from './chun
 import { wordingOf } from './chunk-tasks/wording.js'
 import type { Protocol } from './contract.js'
 
-export type { Encryption, FileKey } from './chunk-tasks/encryption.js'
+export type { Encryption, FileKey, KeyAsker } from './chunk-tasks/encryption.js'
 export type { ChunkTasksOptions, ErrorStyle, FindFile } from './chunk-tasks/options.js'
 export type { Bundle, ChunkTaskHooks, Pool, Quota, WantedTask } from './chunk-tasks/hooks.js'
 export { taskIdOf, uploadIdOf } from './chunk-tasks/task-id.js'

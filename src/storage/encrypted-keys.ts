@@ -4,6 +4,7 @@ import {
 import { promisify } from 'node:util'
 import { PasswordWrong } from '../errors.js'
 import type { JsonObject, JsonValue } from '../upload.js'
+import { type PasswordAsker, PasswordTurns } from './password-turns.js'
 
 /** What is kept of a password: enough to encrypt for whoever knows it, not enough to decrypt. */
 export type Seal = JsonObject & {
@@ -36,15 +37,23 @@ function isSeal (value: JsonValue): value is Seal {
     'version' in value && value.version === 1
 }
 
-/** Slow on purpose, in a thread of the pool. */
-export async function newSeal (password: string, cost: ScryptCost, segmentSize: number): Promise<Seal> {
+/** A password, and who has it checked. */
+export interface Password {
+  readonly password: string
+  readonly asker: PasswordAsker | undefined
+}
+
+/** Slow on purpose, in a thread of the pool. @throws {TooManyPasswords} {@link ClientGone} */
+export async function newSeal (
+  { password, asker }: Password, { segmentSize, ...cost }: ScryptCost & Pick<Seal, 'segmentSize'>
+): Promise<Seal> {
   const salt = randomBytes(16)
-  const { publicKey } = await keyPairOf(password, salt, cost)
+  const { publicKey } = await keyPairOf({ password, asker }, salt, cost)
   return { version: 1, salt: salt.toString('base64'), ...cost, publicKey: rawOf(publicKey).toString('base64'), segmentSize }
 }
 
-/** The private key of a seal. @throws {PasswordWrong} */
-export async function openSeal (seal: Seal, password: string): Promise<KeyObject> {
+/** The private key of a seal. @throws {PasswordWrong} {@link TooManyPasswords} {@link ClientGone} */
+export async function openSeal (seal: Seal, password: Password): Promise<KeyObject> {
   const { privateKey, publicKey } = await keyPairOf(password, Buffer.from(seal.salt, 'base64'), seal)
   if (!timingSafeEqual(rawOf(publicKey), Buffer.from(seal.publicKey, 'base64'))) throw new PasswordWrong()
   return privateKey
@@ -71,10 +80,10 @@ function derive (privateKey: KeyObject, publicKey: KeyObject, header: Buffer, re
 }
 
 async function keyPairOf (
-  password: string, salt: Buffer, { cost, blockSize, parallelization }: ScryptCost
+  { password, asker }: Password, salt: Buffer, { cost, blockSize, parallelization }: ScryptCost
 ): Promise<{ readonly privateKey: KeyObject, readonly publicKey: KeyObject }> {
   const maxmem = 256 * cost * blockSize
-  const seed = await inTurn(() => new Promise<Buffer>((resolve, reject) => {
+  const seed = await turns.take(asker, () => new Promise<Buffer>((resolve, reject) => {
     scrypt(password.normalize('NFKC'), salt, 32, { cost, blockSize, parallelization, maxmem }, (error, key) => {
       if (error === null) resolve(key)
       else reject(error)
@@ -84,26 +93,8 @@ async function keyPairOf (
   return { privateKey, publicKey: createPublicKey(privateKey) }
 }
 
-/**
- * At most so many run at a time: the threads of the pool are the process's, and whatever reads or writes a file needs one. Hence this queue
- * is the process's, too.
- */
-const MOST_AT_A_TIME = 2
-let running = 0
-const waiting: Array<() => void> = []
-
-async function inTurn<T> (work: () => Promise<T>): Promise<T> {
-  if (running < MOST_AT_A_TIME) running++
-  else await new Promise<void>(resolve => { waiting.push(resolve) })
-  try {
-    return await work()
-  } finally {
-    const next = waiting.shift()
-    // Who waited takes this one's place.
-    if (next === undefined) running--
-    else next()
-  }
-}
+/** The process's, as the threads are for which checks wait. */
+const turns = new PasswordTurns()
 
 /** What stands in front of the 32 bytes of an X25519 key in DER (RFC 8410). */
 const PKCS8 = Buffer.from('302e020100300506032b656e04220420', 'hex')

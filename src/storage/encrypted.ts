@@ -9,6 +9,7 @@ import { type SealedFile, decrypted, encrypted } from './encrypted-bytes.js'
 import { type ScryptCost, type Seal, newSeal, openSeal, sealOf } from './encrypted-keys.js'
 import { clearOffset, storedOffset, storedRanges, stride } from './encrypted-layout.js'
 import { ChecksumStateSeal } from './encrypted-states.js'
+import type { PasswordAsker } from './password-turns.js'
 
 export interface EncryptedStorageOptions {
   /** Clear bytes that are encrypted, and have to be read, together. @default 65536 */
@@ -33,10 +34,16 @@ export interface EncryptedStorage extends Storage {
   /**
    * What an upload needs as `encryption` in its `protocolState` to be encrypted for this password. The password is not in it: whoever has
    * it can encrypt, and only who knows the password can read. Takes a good part of a second of another thread.
+   * @param asker whose password it is: users and addresses take turns, and only so many may wait. Left out for the host's own.
+   * @throws {TooManyPasswords} {@link ClientGone} when the asker's signal aborts while it waits
    */
-  seal (password: string): Promise<JsonObject>
-  /** The key of an encrypted upload. @throws {PasswordWrong} {@link PasswordRequired} when the upload is not encrypted */
-  unlock (upload: Upload, password: string): Promise<UnlockedFile>
+  seal (password: string, asker?: PasswordAsker): Promise<JsonObject>
+  /**
+   * The key of an encrypted upload.
+   * @param asker as for {@link seal}
+   * @throws {PasswordWrong} {@link PasswordRequired} when the upload is not encrypted, and as {@link seal}
+   */
+  unlock (upload: Upload, password: string, asker?: PasswordAsker): Promise<UnlockedFile>
   /** Within `work`, and in whatever it starts, the file can be read. */
   using<T> (file: UnlockedFile, work: () => T): T
 }
@@ -189,15 +196,15 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
       await inner.close?.()
     },
 
-    async seal (password) {
-      return await newSeal(password, scrypt, segmentSize)
+    async seal (password, asker) {
+      return await newSeal({ password, asker }, { ...scrypt, segmentSize })
     },
 
-    async unlock (upload, password) {
+    async unlock (upload, password, asker) {
       const sealed = sealedState(upload)
       if (sealed === undefined) throw new PasswordRequired()
       const file = { uploadId: upload.id }
-      keys.set(file, await openSeal(sealed.seal, password))
+      keys.set(file, await openSeal(sealed.seal, { password, asker }))
       return file
     },
 

@@ -20,7 +20,8 @@ export function complete (mount: Mount): RouteHandlerMethod {
     assertNothingMissing(mount, task)
     const pool = await checkPlace(mount, caller, task.upload, request)
     try {
-      const completed = await verifyEncrypted(mount, task, request, () => mount.uploads.engine.complete(caller, task.upload.id))
+      const { engine } = mount.uploads
+      const completed = await verifyEncrypted(mount, task, { caller, request }, () => engine.complete(caller, task.upload.id))
       return await sendFile(mount, completed, pool, request, reply)
     } catch (error) {
       if (error instanceof UploadIncomplete) assertNothingMissing(mount, await openTask(mount, caller, request))

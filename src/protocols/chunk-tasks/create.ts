@@ -6,6 +6,7 @@ import type { Caller } from '../contract.js'
 import { cloudFile } from './cloud-file.js'
 import { checkPlace } from './complete.js'
 import { findKnown } from './dedupe.js'
+import { askerOf } from './encryption.js'
 import { type Mount, callerOf, sendJson } from './mount.js'
 import { type NewTask, algorithmOf, chunkSizeFor, newTaskState, readNewTask } from './new-task.js'
 import { checkPolicy } from './policy.js'
@@ -71,7 +72,7 @@ function newTaskAnswer (upload: Upload): JsonObject {
 }
 
 async function createUpload (
-  { uploads: { engine }, settings }: Mount, caller: Caller, { wanted, fileName, password, chunkSize }: NewTask, { log }: FastifyRequest
+  { uploads: { engine }, settings }: Mount, caller: Caller, { wanted, fileName, password, chunkSize }: NewTask, request: FastifyRequest
 ): Promise<Upload> {
   // Of a file that is too large its size is what is wrong, not the number of its chunks.
   checkSize(engine.storage, caller, wanted.fileSize)
@@ -89,7 +90,7 @@ async function createUpload (
     serial: false
   }, password === null || encryption === undefined
     ? undefined
-    : async ({ protocolState }) => ({ ...protocolState, encryption: await encryption.seal(password) }))
-  log.debug({ upload: upload.id }, 'upload task created')
+    : async ({ protocolState }) => ({ ...protocolState, encryption: await encryption.seal(password, askerOf(caller, request)) }))
+  request.log.debug({ upload: upload.id }, 'upload task created')
   return upload
 }

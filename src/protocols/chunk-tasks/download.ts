@@ -1,10 +1,11 @@
-import type { RouteHandlerMethod } from 'fastify'
+import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { PasswordRequired, UploadNotFound } from '../../errors.js'
 import { sendUpload } from '../../http/download.js'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import type { CompleteUpload } from '../../upload.js'
-import type { ProtocolSettings } from '../contract.js'
+import type { Caller, ProtocolSettings } from '../contract.js'
 import { isOver } from './dedupe.js'
+import { askerOf } from './encryption.js'
 import { type Mount, callerOf, param } from './mount.js'
 import { notFound } from './problem.js'
 import { isTaskState } from './task.js'
@@ -23,17 +24,18 @@ export function download (mount: Mount, { inline }: Exclude<ProtocolSettings['do
     })
     const { protocolState } = upload
     if (upload.status !== 'complete' || (isTaskState(protocolState) && isOver(protocolState.expired_at))) throw notFound('File')
-    return await sendUpload(request, reply, await readerOf(mount, upload, request.headers['x-encrypt-password']), upload, { inline })
+    return await sendUpload(request, reply, await readerOf(mount, caller, upload, request), upload, { inline })
   }
 }
 
-/** @throws {PasswordRequired} {@link PasswordWrong} */
+/** @throws {PasswordRequired} {@link PasswordWrong} {@link TooManyPasswords} */
 async function readerOf (
-  { uploads: { engine }, settings: { encryption } }: Mount, upload: CompleteUpload, password: string | string[] | undefined
+  { uploads: { engine }, settings: { encryption } }: Mount, caller: Caller, upload: CompleteUpload, request: FastifyRequest
 ): Promise<Pick<UploadEngine, 'open' | 'present'>> {
   if (encryption === undefined || !isTaskState(upload.protocolState) || upload.protocolState.encryption === null) return engine
+  const password = request.headers['x-encrypt-password']
   if (typeof password !== 'string' || password === '') throw new PasswordRequired()
-  const file = await encryption.unlock(upload, decoded(password))
+  const file = await encryption.unlock(upload, decoded(password), askerOf(caller, request))
   return {
     present: async upload => await engine.present(upload),
     open: async (upload, range) => await encryption.using(file, () => engine.open(upload, range))

@@ -1,13 +1,27 @@
-import type { JsonObject, Upload } from '../../upload.js'
+import type { FastifyRequest } from 'fastify'
+import type { JsonObject, Upload, UserId } from '../../upload.js'
+import type { Caller } from '../contract.js'
 
 /** What encrypts and decrypts stored bytes, as `encryptedStorage()` does it. */
 export interface Encryption {
   /** What has to be known to encrypt with this password, but not to decrypt. Slow on purpose. */
-  seal (password: string): Promise<JsonObject>
+  seal (password: string, asker: KeyAsker): Promise<JsonObject>
   /** The key of a file. @throws {PasswordWrong} */
-  unlock (upload: Upload, password: string): Promise<FileKey>
+  unlock (upload: Upload, password: string, asker: KeyAsker): Promise<FileKey>
   /** Reads the file within `work`, which may go on after this call has returned. */
   using<T> (file: FileKey, work: () => T): T
+}
+
+/** For whom a password is checked: passwords of users and addresses take turns. */
+export interface KeyAsker {
+  readonly user: UserId | null
+  readonly address: string
+  /** Aborts when the client has left. */
+  readonly signal: AbortSignal | undefined
+}
+
+export function askerOf ({ user, gone }: Caller, { ip }: FastifyRequest): KeyAsker {
+  return { user, address: ip, signal: gone?.() }
 }
 
 /** A key in memory: for the time of a request. */

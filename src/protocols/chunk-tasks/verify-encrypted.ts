@@ -1,5 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { readForm } from '../../http/form.js'
+import type { Caller } from '../contract.js'
+import { askerOf } from './encryption.js'
 import { FieldReader, text } from './fields.js'
 import type { Mount, OpenTask } from './mount.js'
 import { Refused } from './problem.js'
@@ -12,7 +14,8 @@ import { sizeOf } from './task.js'
  * @throws {Refused} the hash cannot be verified without the password
  */
 export async function verifyEncrypted<T> (
-  { uploads: { engine }, settings: { encryption } }: Mount, { upload, state }: OpenTask, request: FastifyRequest, work: () => Promise<T>
+  { uploads: { engine }, settings: { encryption } }: Mount, { upload, state }: OpenTask,
+  { caller, request }: { readonly caller: Caller, readonly request: FastifyRequest }, work: () => Promise<T>
 ): Promise<T> {
   if (state.encryption === null || upload.checksum === null || engine.checksumOffset(upload) === sizeOf(upload)) return await work()
   const fields = new FieldReader(await readForm(request))
@@ -25,6 +28,6 @@ export async function verifyEncrypted<T> (
       message: 'The hash of this encrypted file can only be verified with its password: send encrypt_password with the completion.'
     })
   }
-  const file = await encryption.unlock(upload, password)
+  const file = await encryption.unlock(upload, password, askerOf(caller, request))
   return await encryption.using(file, work)
 }

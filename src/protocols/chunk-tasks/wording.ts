@@ -1,7 +1,7 @@
 import {
   BodyCut, BodyStalled, ChecksumMismatch, FormInvalid, FormTooLarge, JsonInvalid, LengthMismatch, LocationInvalid,
   PasswordRequired, PasswordWrong, QuotaExceeded, ShuttingDown, SizeLimitExceeded, StorageFull, StorageTrouble, StorageUnusable, TakenOver,
-  TooManyUploads, TypeNotAllowed, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound, UserRequired
+  TooManyPasswords, TooManyUploads, TypeNotAllowed, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound, UserRequired
 } from '../../errors.js'
 import type { RouteSetting, WordedError } from '../../http/routes.js'
 import type { ErrorStyle } from './options.js'
@@ -15,7 +15,7 @@ export function wordingOf (style: ErrorStyle): NonNullable<RouteSetting['wordErr
     const problem = problemOf(error)
     if (problem === undefined) return undefined
     const answer = style === 'api' ? apiError(problem) : plainText(problem)
-    return problem.status === 503 ? { ...answer, headers: { 'retry-after': '1' } } : answer
+    return problem.status === 503 || error instanceof TooManyPasswords ? { ...answer, headers: { 'retry-after': '1' } } : answer
   }
 }
 
@@ -54,6 +54,7 @@ const CODES: ReadonlyArray<readonly [kind: new (...values: never[]) => Error, co
   [FormTooLarge, 'FORM_TOO_LARGE'],
   [TypeNotAllowed, 'UNSUPPORTED_MEDIA_TYPE'],
   [TooManyUploads, 'TOO_MANY_TASKS'],
+  [TooManyPasswords, 'TOO_MANY_PASSWORDS'],
   [BodyCut, 'BODY_CUT'],
   [BodyStalled, 'REQUEST_TIMEOUT'],
   [TakenOver, 'CONFLICT'],
