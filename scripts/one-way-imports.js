@@ -16,15 +16,16 @@ const allowed = {
   'record-format': ['upload'],
   'option-rules': ['upload', 'errors'],
   folders: ['errors'],
+  'body-pace': ['errors'],
   contract: ['option-rules', 'upload', 'errors'],
 
   storage: ['contract', 'folders', 'option-rules', 'upload', 'errors'],
   metadata: ['contract', 'folders', 'record-format', 'option-rules', 'upload', 'errors'],
   locks: ['contract', 'folders', 'option-rules', 'upload', 'errors'],
 
-  engine: ['contract', 'file-name', 'record-format', 'option-rules', 'upload', 'errors'],
-  http: ['file-name', 'option-rules', 'upload', 'errors', 'type engine'],
-  protocols: ['engine', 'http', 'file-name', 'option-rules', 'upload', 'errors'],
+  engine: ['contract', 'body-pace', 'file-name', 'record-format', 'option-rules', 'upload', 'errors'],
+  http: ['body-pace', 'file-name', 'option-rules', 'upload', 'errors', 'type engine'],
+  protocols: ['engine', 'http', 'body-pace', 'file-name', 'option-rules', 'upload', 'errors'],
 
   'host-uploads': ['engine', 'option-rules', 'upload', 'errors'],
   options: ['protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],

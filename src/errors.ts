@@ -82,7 +82,8 @@ export const ChecksumMismatch = createError<[string]>('FST_CHUNKED_UPLOAD_CHECKS
 export const BodyCut = createError('FST_CHUNKED_UPLOAD_BODY_CUT', 'Request body ended early', 400)
 /** The connection closed before the reply, while the file was read for it. What was found out is kept for the next request. */
 export const ClientGone = createError('FST_CHUNKED_UPLOAD_CLIENT_GONE', 'Client left before its reply', 400)
-export const BodyStalled = createError<[number]>('FST_CHUNKED_UPLOAD_STALLED', 'No data for %d ms', 408)
+/** It comes too slowly: no byte for too long, less than the lowest rate, or not whole in time, as the message says. */
+export const BodyStalled = createError<[string]>('FST_CHUNKED_UPLOAD_STALLED', '%s', 408)
 /** A hook of the host decodes the body, so that offsets, which count the bytes as they are sent, would be wrong for ever. */
 export const BodyDecoded = createError(
   'FST_CHUNKED_UPLOAD_DECODED', 'This server decodes bodies, which breaks offsets: send the file without Content-Encoding', 415

@@ -98,6 +98,15 @@ export interface ChunkedUploadOptions {
    * to twice this time. 0 for never. @default '60s'
    */
   readonly stallTimeout?: Duration | undefined
+  /**
+   * Bytes a second that a body must bring, over each `stallTimeout` (a minute where that is 0); slower ones are cut, and what came is kept.
+   * Time in which the server is the slow one does not count. 0 for no such rule. @default 0
+   */
+  readonly minRate?: number | undefined
+  /**
+   * A body that is not whole after so long is cut, and what came is kept; 0 for never. Clients that resume go on from there. @default 0
+   */
+  readonly maxBodyTime?: Duration | undefined
 
   /**
    * Bytes of memory for all bodies in flight together, beside some 128 KiB for each. A body that finds none goes on in small steps.
@@ -218,6 +227,8 @@ const RULES: Rules<ChunkedUploadOptions> = {
   sweepInterval: or(false, duration(1, LONGEST_DELAY, '; false for never')),
   lockTimeout: duration(0, LONGEST_DELAY, ''),
   stallTimeout: duration(0, LONGEST_DELAY, '; 0 for never'),
+  minRate: whole(0),
+  maxBodyTime: duration(0, LONGEST_DELAY, '; 0 for never'),
   bodyMemory: whole(1),
   checksum: checksumOf(checksumAlgorithms),
   maxBytes: either('must be bytes, null or a function', or(null, whole(0)), func),

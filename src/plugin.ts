@@ -44,7 +44,11 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     ...adapters,
     scope: options.scope ?? `${name}:${joinPrefix(fastify.prefix, options.prefix ?? '')}`,
     lockTimeout: milliseconds('lockTimeout', options.lockTimeout ?? '20s'),
-    stallTimeout: milliseconds('stallTimeout', options.stallTimeout ?? '60s'),
+    pace: {
+      stallTimeout: milliseconds('stallTimeout', options.stallTimeout ?? '60s'),
+      minRate: options.minRate,
+      maxBodyTime: milliseconds('maxBodyTime', options.maxBodyTime ?? 0)
+    },
     maxOpenUploads: options.maxOpenUploads ?? null,
     bodyMemory: options.bodyMemory,
     slidingExpiry: options.expirationFrom === 'activity',
@@ -75,7 +79,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     await host.deleteExpired().catch((error: unknown) => { fastify.log.error({ err: error }, 'expired uploads could not be removed') })
   })
   const bodies = new OpenBodies(() => engine.stopping)
-  const replies = new OpenReplies(engine.options.stallTimeout)
+  const replies = new OpenReplies(engine.options.pace.stallTimeout)
   engine.on('lost', (upload, before) => {
     const gone = storedEnd(before) - storedEnd(upload)
     const details = { upload: upload.id, bytes: gone }
@@ -128,7 +132,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
       caller: callerOf(protocol.name)
     }
     await fastify.register(async scope => {
-      streamScope(scope, bodies, engine.options.stallTimeout)
+      streamScope(scope, bodies, engine.options.pace)
       replies.watch(scope)
       await protocol.register(scope, uploads, { instance: fastify, bodies })
     }, {

@@ -1,3 +1,4 @@
+import type { BodyPace } from '../body-pace.js'
 import { BodyCut, OffsetMismatch, UploadGone } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { type Upload, type UploadingUpload, offsetOf } from '../upload.js'
@@ -22,8 +23,8 @@ export interface BodySurroundings {
   readonly records: Records
   readonly checksums: UploadChecksums
   readonly quota: Quota
-  /** ms without a byte after which a body counts as dead; 0 for never. */
-  readonly stallTimeout: number
+  /** How slowly a body may come. */
+  readonly pace: BodyPace
   /** Default: 64 MiB or 5 s, whatever comes first. */
   readonly saveEvery?: SaveEvery | undefined
   /** Bytes of memory for all bodies together. Default: 64 MiB. */
@@ -54,7 +55,7 @@ export class Bodies {
    * @throws as {@link writeBody}, {@link placeOf} and the request's `check`
    */
   async write (caller: Caller, upload: UploadingUpload, request: WriteRequest, hold: Hold, final = false): Promise<Upload> {
-    const { storage, records, checksums, quota, stallTimeout, saveEvery, stopping, onProgress } = this.#around
+    const { storage, records, checksums, quota, pace, saveEvery, stopping, onProgress } = this.#around
     request.check?.(upload)
     const maxBytes = largestFile(storage, caller, upload.chunkSize)
     const place = placeOf(upload, request, { maxBytes, anyOffset: storage.capabilities.anyOffset })
@@ -70,7 +71,7 @@ export class Bodies {
         hold,
         maxBytes,
         grant: allowance?.grant,
-        stallTimeout,
+        pace,
         blocks: this.#blocks,
         memory: this.#memory,
         saveEvery: request.saveEvery ?? saveEvery ?? SAVE_EVERY,
@@ -114,7 +115,7 @@ export class Bodies {
     // It may break before its bytes are wanted, when nobody listens yet.
     request.body.on('error', () => {})
     try {
-      return asUploading(await this.write({ ...caller, hooks: {} }, upload, request, hold))
+      return asUploading(await this.write({ ...caller, hooks: {} }, upload, { ...request, own: true }, hold))
     } catch (error) {
       // Nobody sent this body: that it broke off is the storage's trouble.
       if (error instanceof BodyCut) await asked(() => Promise.reject(error.cause))

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { type BodyPace, PaceWatch } from '../body-pace.js'
 import { BodyStalled } from '../errors.js'
 import { BATCH_BYTES, Batches, Blocks } from './batches.js'
 import { BodyMemory } from './body-memory.js'
@@ -12,17 +13,16 @@ const SMALLEST = 64 * 1024
 const YIELD_IDLE = 1000
 
 /**
- * Why a body ended: `end` all of it came; `cut` the connection broke; `overflow` it is longer than allowed; `stalled` nothing came
- * for too long; `taken` another request wants the upload; `shutdown` the server stops; `refused` a limit holds back what came;
+ * Why a body ended: `end` all of it came; `cut` the connection broke; `overflow` it is longer than allowed; `stalled` it came
+ * too slowly; `taken` another request wants the upload; `shutdown` the server stops; `refused` a limit holds back what came;
  * `lost` the lock is gone; `abandoned` the reader stopped reading.
  */
 export type BodyEnd = 'end' | 'cut' | 'overflow' | 'stalled' | 'taken' | 'shutdown' | 'refused' | 'lost' | 'abandoned'
 
-export interface BodySourceOptions {
+/** A body that is too slow by its pace ends as `stalled`. */
+export interface BodySourceOptions extends BodyPace {
   /** Bytes; one more ends the body as `overflow`. */
   readonly limit: number
-  /** ms without a byte that end the body as `stalled`; 0 for no such rule. */
-  readonly stallTimeout: number
   /** Buffers that bodies share. */
   readonly blocks?: Blocks
   /** How much bodies may hold together. */
@@ -36,7 +36,7 @@ export interface BodySourceOptions {
 export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   /** Undefined while the body flows. `end` may still turn into `cut`. */
   ended: BodyEnd | undefined
-  /** What broke the body, for `cut`. */
+  /** What broke the body, for `cut` and `stalled`. */
   cause: unknown
   /** Bytes taken over so far, never more than the limit. */
   bytes = 0
@@ -53,12 +53,12 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   #begin: ((begun: boolean) => void) | undefined
   #lastByteAt = performance.now()
   #paused = false
-  #stallTimer: NodeJS.Timeout | undefined
+  #watch: PaceWatch | undefined
   #batchTimer: NodeJS.Timeout | undefined
   #batchTimerRuns = false
   #yieldTimer: NodeJS.Timeout | undefined
 
-  constructor (body: Readable, { limit, stallTimeout, blocks = new Blocks(), memory = new BodyMemory() }: BodySourceOptions) {
+  constructor (body: Readable, { limit, blocks = new Blocks(), memory = new BodyMemory(), ...pace }: BodySourceOptions) {
     this.#body = body
     this.#batches = new Batches(blocks)
     this.#limit = limit
@@ -68,7 +68,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     if (body.readableEnded) this.#end('end')
     else if (body.destroyed) this.#onCut(body.errored ?? undefined)
     else {
-      if (stallTimeout > 0) this.#stallTimer = setTimeout(this.#onStall, stallTimeout).unref()
+      this.#watch = new PaceWatch(pace, this.#onLate)
       body.on('data', this.#onData).on('end', this.#onEnd).on('aborted', this.#onAborted).on('close', this.#onCut)
       body.resume()
     }
@@ -155,12 +155,13 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     if (!this.#paused || this.ended !== undefined || this.#full || waitsForMemory) return
     this.#paused = false
     this.#lastByteAt = performance.now()
-    this.#stallTimer?.refresh()
+    this.#watch?.resume()
     this.#body.resume()
   }
 
   #pause (): void {
     this.#paused = true
+    this.#watch?.pause()
     this.#body.pause()
   }
 
@@ -198,7 +199,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   readonly #onData = (data: Uint8Array): void => {
     if (data.length === 0) return
     this.#lastByteAt = performance.now()
-    this.#stallTimer?.refresh()
+    this.#watch?.took(data.length)
     const room = this.#limit - this.bytes
     const taken = data.length > room ? data.subarray(0, room) : data
     if (taken.length > 0) {
@@ -228,9 +229,9 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     this.#wake()
   }
 
-  readonly #onStall = (): void => {
-    if (this.#paused) this.#stallTimer?.refresh()
-    else this.#end('stalled')
+  readonly #onLate = (error: Error): void => {
+    this.cause ??= error
+    this.#end('stalled')
   }
 
   readonly #onEnd = (): void => { this.#end('end') }
@@ -260,7 +261,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   #end (why: BodyEnd): void {
     if (this.ended !== undefined) return
     this.ended = why
-    clearTimeout(this.#stallTimer)
+    this.#watch?.stop()
     clearTimeout(this.#batchTimer)
     clearTimeout(this.#yieldTimer)
     this.#leaveLine?.()

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
+import type { BodyPace } from '../body-pace.js'
 import {
   ClientGone, OffsetMismatch, ShuttingDown, SizeConflict, TakenOver, UploadExpired, UploadGone, UploadIncomplete, UploadNotFound
 } from '../errors.js'
@@ -47,8 +48,8 @@ export interface EngineOptions {
   readonly onUnsynced?: (error: unknown, upload: Upload) => void
   /** ms that a request waits for an upload in use. */
   readonly lockTimeout: number
-  /** ms without a byte after which a body counts as dead; 0 for never. */
-  readonly stallTimeout: number
+  /** How slowly a body may come. */
+  readonly pace: BodyPace
   /** Unfinished, unexpired uploads that one user may have; null for no limit. */
   readonly maxOpenUploads: number | null
   /** The expiry of new uploads counts from their last body, not from creation. */
@@ -147,7 +148,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       records: this.records,
       checksums: this.#checksums,
       quota: this.#quota,
-      stallTimeout: options.stallTimeout,
+      pace: options.pace,
       saveEvery: options.saveEvery,
       bodyMemory: options.bodyMemory,
       stopping: this.#turns.stopping,

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { BodyPace } from '../body-pace.js'
 import {
   BeyondSize, BodyCut, BodyStalled, LengthMismatch, ShuttingDown, SizeLimitExceeded, StorageTrouble, TakenOver
 } from '../errors.js'
@@ -44,6 +45,8 @@ export interface WriteRequest {
    * that is cut some are then new and some are old. `engine.replace` knows no such state.
    */
   readonly overwrite?: boolean
+  /** The body comes from this server, and no client is to blame for its pace: only the `stallTimeout` holds. */
+  readonly own?: boolean
   /** Of a body that goes beyond the upload's size `refuse` drops what is not yet saved, `keep` saves what fits, unless `atomic`. */
   readonly overflow?: 'refuse' | 'keep'
   /** Checksums of this body; a mismatch drops it whole, so they imply `atomic`. */
@@ -65,8 +68,7 @@ export interface WriteSurroundings extends Omit<SaveSurroundings, 'onRefused'> {
   readonly maxBytes: number | null
   /** Asked before so many bytes from the body's start go to the storage; throws to refuse them. Undefined where all may come. */
   readonly grant: ((bytes: number) => Promise<void>) | undefined
-  /** ms */
-  readonly stallTimeout: number
+  readonly pace: BodyPace
   /** Buffers for the batches. */
   readonly blocks: Blocks
   /** How much bodies may hold together. */
@@ -86,8 +88,9 @@ export async function writeBody (
   const { start, limit } = place
   const { hold, storage } = around
   const verifier = request.digests === undefined ? undefined : new BodyVerifier(request.digests)
-  const { stallTimeout, blocks, memory } = around
-  const source = new BodySource(request.body, { limit, stallTimeout, blocks, memory })
+  const { blocks, memory } = around
+  const pace = request.own === true ? { stallTimeout: around.pace.stallTimeout } : around.pace
+  const source = new BodySource(request.body, { ...pace, limit, blocks, memory })
   const saves = new Saves(upload, start, request, { ...around, onRefused: () => { source.stop('lost') } })
   const released = { hashed: around.checksum === undefined ? Infinity : 0, stored: 0 }
   const release = (by: Partial<typeof released>): void => {
@@ -182,10 +185,10 @@ async function saveEnd (
 }
 
 function endError (source: BodySource, upload: Upload, request: WriteRequest, { start, limit }: Place, around: WriteSurroundings): Error {
-  const { maxBytes, stallTimeout } = around
+  const { maxBytes } = around
   switch (source.ended) {
     case 'cut': return new BodyCut({ cause: source.cause })
-    case 'stalled': return new BodyStalled(stallTimeout)
+    case 'stalled': return source.cause instanceof BodyStalled ? source.cause : new BodyStalled('No data')
     case 'shutdown': return new ShuttingDown()
     case 'overflow': {
       const size = upload.size ?? request.size ?? Infinity

@@ -1,11 +1,12 @@
 import { parse as parseQuery } from 'node:querystring'
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
+import type { BodyPace } from '../body-pace.js'
 import { ForeignClient, FormInvalid, FormTooLarge, JsonInvalid, SecondFile } from '../errors.js'
 import { assertOwnFields } from './foreign-client.js'
 import { type FilePart, type Part, readParts } from './multipart.js'
 import { readBody } from './read-body.js'
-import { assertUncoded, bodyOf, stallTimeoutOf } from './stream-scope.js'
+import { assertUncoded, bodyOf, paceOf } from './stream-scope.js'
 
 /** Bytes that a small form or JSON body may have. */
 const FORM_BYTES = 1024 * 1024
@@ -29,7 +30,7 @@ export function formKind (request: FastifyRequest): FormKind | undefined {
 export async function * partsOf (request: FastifyRequest): AsyncGenerator<Part, void, undefined> {
   assertUncoded(request)
   const fields = new Set<string>()
-  for await (const part of readParts(bodyOf(request), request.headers['content-type'] ?? '', { stallTimeout: stallTimeoutOf(request) })) {
+  for await (const part of readParts(bodyOf(request), request.headers['content-type'] ?? '', paceOf(request))) {
     if (part.kind === 'field') assertOwnFields(fields.add(part.name))
     yield part
   }
@@ -65,7 +66,7 @@ export async function readForm (request: FastifyRequest): Promise<Readonly<Recor
     return fields
   }
   assertUncoded(request)
-  const text = await readText(bodyOf(request), stallTimeoutOf(request))
+  const text = await readText(bodyOf(request), paceOf(request))
   if (text === '' || kind === undefined) return fields
   const parsed: unknown = kind === 'json' ? parseJson(text) : parseQuery(text)
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new FormInvalid('an object is expected')
@@ -76,10 +77,10 @@ export async function readForm (request: FastifyRequest): Promise<Readonly<Recor
  * A small body as text.
  * @throws {FormTooLarge} {@link BodyCut} {@link BodyStalled}
  */
-async function readText (body: Readable, stallTimeout: number): Promise<string> {
+async function readText (body: Readable, pace: BodyPace): Promise<string> {
   const parts: Uint8Array[] = []
   let bytes = 0
-  await readBody(body, stallTimeout, data => {
+  await readBody(body, pace, data => {
     bytes += data.length
     parts.push(data)
     return bytes <= FORM_BYTES

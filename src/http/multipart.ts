@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events'
 import type { Readable } from 'node:stream'
 import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy'
-import { BodyCut, BodyStalled, FormInvalid, FormTooLarge } from '../errors.js'
+import type { BodyPace } from '../body-pace.js'
+import { BodyCut, FormInvalid, FormTooLarge } from '../errors.js'
 import { withOneFilename } from './content-disposition.js'
-import { watchStall } from './stall-watch.js'
+import { watchPace } from './pace-watch.js'
 
 export interface FieldPart {
   readonly kind: 'field'
@@ -23,7 +24,8 @@ export interface FilePart {
 
 export type Part = FieldPart | FilePart
 
-export interface MultipartLimits {
+/** Its pace holds while a part or the next one is wanted. */
+export interface MultipartLimits extends BodyPace {
   readonly fields: number
   readonly fieldBytes: number
   /** Bytes of all text fields together. */
@@ -34,8 +36,6 @@ export interface MultipartLimits {
    * and what follows the last boundary.
    */
   readonly overheadBytes: number
-  /** ms without a byte after which the body counts as dead, while a part or the next one is wanted; 0 for never. */
-  readonly stallTimeout: number
 }
 
 /** Bytes of a part's head; the parser cuts off what goes beyond. */
@@ -55,7 +55,7 @@ const LIMITS: MultipartLimits = {
 export async function * readParts (
   body: Readable, contentType: string, limits: Partial<MultipartLimits> = {}
 ): AsyncGenerator<Part, void, undefined> {
-  const { fields, fieldBytes, textBytes, parts, overheadBytes, stallTimeout } = { ...LIMITS, ...limits }
+  const { fields, fieldBytes, textBytes, parts, overheadBytes, ...pace } = { ...LIMITS, ...limits }
   const busboy = makeBusboy(contentType, { fields, fieldSize: fieldBytes, parts, headerSize: HEAD_BYTES })
   const queue: Part[] = []
   let wake = (): void => {}
@@ -137,7 +137,7 @@ export async function * readParts (
     part.resume()
   }
   const isWanted = (): boolean => waiting && (file === undefined || file.readableEnded)
-  const unwatch = watchStall(body, stallTimeout, () => { finish(new BodyStalled(stallTimeout)) }, isWanted)
+  const unwatch = watchPace(body, pace, finish, isWanted)
 
   try {
     while (true) {

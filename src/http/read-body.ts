@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream'
+import type { BodyPace } from '../body-pace.js'
 import { BodyCut, BodyStalled } from '../errors.js'
-import { watchStall } from './stall-watch.js'
+import { watchPace } from './pace-watch.js'
 
 /**
  * Gives `take` the data of a body, until it ends or `take` answers false: then the rest is left unread.
- * @param stallTimeout ms without a byte after which the client counts as gone; 0 for never
  * @throws {BodyCut} {@link BodyStalled}
  */
-export async function readBody (body: Readable, stallTimeout: number, take: (data: Uint8Array) => boolean): Promise<void> {
+export async function readBody (body: Readable, pace: BodyPace, take: (data: Uint8Array) => boolean): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const leave = (): void => {
       unwatch()
@@ -18,11 +18,11 @@ export async function readBody (body: Readable, stallTimeout: number, take: (dat
       leave()
       resolve()
     }
-    const onCut = (cause?: unknown): void => { reject(new BodyCut({ cause })) }
+    const onCut = (cause?: unknown): void => { reject(cause instanceof BodyStalled ? cause : new BodyCut({ cause })) }
     body.on('data', onData).on('end', resolve).on('error', onCut).on('aborted', onCut).on('close', onCut)
-    const unwatch = watchStall(body, stallTimeout, () => {
+    const unwatch = watchPace(body, pace, error => {
       leave()
-      reject(new BodyStalled(stallTimeout))
+      reject(error)
     })
     if (body.readableEnded) resolve()
     else if (body.destroyed) onCut()

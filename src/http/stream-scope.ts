@@ -4,18 +4,18 @@ import { Readable } from 'node:stream'
 import AjvCompiler from '@fastify/ajv-compiler'
 import SerializerSelector from '@fastify/fast-json-stringify-compiler'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { BodyPace } from '../body-pace.js'
 import { BodyCut, BodyDecoded, BodyEncoded } from '../errors.js'
 import { type OpenBodies, announcesBody } from './unread-body.js'
 
-const STALL_TIMEOUT = Symbol('chunked-upload.stallTimeout')
+const PACE = Symbol('chunked-upload.pace')
 
 /**
  * Makes `scope` one in which every body arrives as the stream that the host's preParsing hooks left, in any host: with @fastify/multipart
  * in any mode, with parsers of its own, with other schema compilers.
- * @param stallTimeout ms without a byte after which a form counts as dead; 0 for never
  */
-export function streamScope (scope: FastifyInstance, bodies: OpenBodies, stallTimeout: number): void {
-  scope.decorate(STALL_TIMEOUT, stallTimeout)
+export function streamScope (scope: FastifyInstance, bodies: OpenBodies, pace: BodyPace): void {
+  scope.decorate(PACE, { value: pace })
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (request, payload, done) => {
     if (payload !== request.raw) followConnection(request.raw, payload)
@@ -47,9 +47,9 @@ function refusalAsItIs (refusal: unknown): string {
   return JSON.stringify({ statusCode, ...code !== undefined && { code: String(code) }, error, message })
 }
 
-/** ms without a byte after which a form of this request counts as dead; 0 for never. */
-export function stallTimeoutOf ({ server }: FastifyRequest): number {
-  return server.getDecorator<number>(STALL_TIMEOUT)
+/** How slowly a body of this request may come. */
+export function paceOf ({ server }: FastifyRequest): BodyPace {
+  return server.getDecorator<{ readonly value: BodyPace }>(PACE).value
 }
 
 /** The request's body. A request without one has an empty stream. */

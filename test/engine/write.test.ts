@@ -530,7 +530,7 @@ t.test('limits', async t => {
   })
 
   await t.test('a body is stalled when nothing comes', async t => {
-    const engine = engineOn({ stallTimeout: 50 })
+    const engine = engineOn({ pace: { stallTimeout: 50 } })
     const { id } = await uploadOf(engine)
     t.equal(await codeOf(engine.write(caller, id, { start: 0, body: hangingBody(Buffer.from('abc')) })), 'STALLED')
     t.equal(offsetOf(await engine.get(caller, id)), 3)

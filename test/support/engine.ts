@@ -37,7 +37,7 @@ export function engineOn (overrides: Partial<EngineOptions> = {}): UploadEngine 
     metadata: memoryMetadata(),
     locks: memoryLocks(),
     lockTimeout: 20_000,
-    stallTimeout: 0,
+    pace: { stallTimeout: 0 },
     maxOpenUploads: null,
     slidingExpiry: false,
     ...overrides

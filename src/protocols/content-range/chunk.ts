@@ -1,11 +1,12 @@
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
+import type { BodyPace } from '../../body-pace.js'
 import { FormInvalid, LengthMismatch } from '../../errors.js'
 import { dispositionFilename } from '../../http/content-disposition.js'
 import { assertNoFile, formKind, mediaType, partsOf, readForm } from '../../http/form.js'
 import type { FilePart } from '../../http/multipart.js'
 import { readBody } from '../../http/read-body.js'
-import { bodyOf, contentCoding, contentLength, hasBody, stallTimeoutOf } from '../../http/stream-scope.js'
+import { bodyOf, contentCoding, contentLength, hasBody, paceOf } from '../../http/stream-scope.js'
 import { chunkLength } from './range-header.js'
 import { noChunk, unsupportedMediaType } from './wording.js'
 
@@ -21,8 +22,8 @@ export interface Chunk {
   readonly fields: ReadonlyMap<string, string>
   /** Bytes, where the request tells them beforehand. */
   readonly length: number | undefined
-  /** ms without a byte after which the client counts as gone; 0 for never. */
-  readonly stallTimeout: number
+  /** How slowly it may come. */
+  readonly pace: BodyPace
   /** The bytes are a form's: clients send a chunk again as a whole. Of a raw body what has arrived may be kept. */
   readonly atomic: boolean
   /** Reads the rest of the form. @throws {SecondFile} {@link FormInvalid} {@link BodyCut} */
@@ -70,7 +71,7 @@ function rawChunk (request: FastifyRequest): Chunk {
     filename: dispositionFilename(request.headers['content-disposition']) ?? '',
     fields: new Map(),
     length: contentLength(request),
-    stallTimeout: stallTimeoutOf(request),
+    pace: paceOf(request),
     atomic: false,
     finish: async () => {}
   }
@@ -97,7 +98,7 @@ async function withFilePart<T> (request: FastifyRequest, fieldNames: readonly st
       filename: file.filename,
       fields,
       length: undefined,
-      stallTimeout: stallTimeoutOf(request),
+      pace: paceOf(request),
       atomic: true,
       finish: async () => {
         for (let more = await nextFile(); more !== undefined; more = await nextFile()) await assertNoFile(more)
@@ -115,7 +116,7 @@ const EXCESS_BYTES = 16 * 1024 * 1024
  * Stores a chunk. Of one that is longer or shorter than announced the rest is read too, within limits.
  * @throws {LengthMismatch} with the real length {@link BodyCut} {@link BodyStalled}, and what `store` throws
  */
-export async function tellingLength<T> ({ body, length, stallTimeout }: Chunk, store: () => Promise<T>): Promise<T> {
+export async function tellingLength<T> ({ body, length, pace }: Chunk, store: () => Promise<T>): Promise<T> {
   let bytes = 0
   // Listening alone would let it flow before the reader is there.
   body.pause()
@@ -126,7 +127,7 @@ export async function tellingLength<T> ({ body, length, stallTimeout }: Chunk, s
     if (!(error instanceof LengthMismatch)) throw error
     if (length === undefined) {
       const most = bytes + EXCESS_BYTES
-      await readBody(body, stallTimeout, () => bytes <= most)
+      await readBody(body, pace, () => bytes <= most)
     }
     throw new LengthMismatch(length ?? bytes, error.expected)
   }

@@ -129,7 +129,7 @@ class ChunkForm {
     const body: Readable = part.open()
     try {
       const { upload } = await this.#mount.engine.write(this.#caller, id, {
-        start, body, length: part.length, counted: part.counted, atomic: true
+        start, body, own: true, length: part.length, counted: part.counted, atomic: true
       })
       return upload
     } catch (error) {

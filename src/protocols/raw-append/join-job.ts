@@ -101,7 +101,7 @@ export class JoinJob {
     await change(() => ({ building: id }))
     const body = open()
     try {
-      await engine.write(inner, id, { start: 0, body, atomic: true })
+      await engine.write(inner, id, { start: 0, body, own: true, atomic: true })
     } catch (error) {
       // Nobody sent this body: that it broke off is trouble of ours.
       throw error instanceof BodyCut ? new StorageTrouble({ cause: error.cause }) : error

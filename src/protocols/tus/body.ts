@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
+import type { BodyPace } from '../../body-pace.js'
 import { BodySource } from '../../engine/body-source.js'
 import { assertAsSent, contentLength } from '../../http/stream-scope.js'
 
@@ -19,12 +20,12 @@ export function lengthIn (request: FastifyRequest): number | undefined {
 }
 
 /** True when not a byte comes. Reads no more than it takes to know. */
-export async function isEmpty (request: FastifyRequest, stallTimeout: number): Promise<boolean> {
+export async function isEmpty (request: FastifyRequest, pace: BodyPace): Promise<boolean> {
   const body = bodyIn(request)
   if (body === undefined) return true
   const length = lengthIn(request)
   if (length !== undefined) return length === 0
-  const source = new BodySource(body, { limit: 0, stallTimeout })
+  const source = new BodySource(body, { ...pace, limit: 0 })
   await source.begins()
   return source.ended === 'end'
 }

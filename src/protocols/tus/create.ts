@@ -135,7 +135,7 @@ async function checkBody (
 ): Promise<boolean> {
   const typed = hasUploadType(request) && concat?.kind !== 'final' && settings.extensions.has('creation-with-upload')
   if (!typed) {
-    if (await isEmpty(request, engine.options.stallTimeout)) return false
+    if (await isEmpty(request, engine.options.pace)) return false
     throw concat?.kind === 'final' ? finalTakesNoBytes() : wrongContentType()
   }
   const length = lengthIn(request)

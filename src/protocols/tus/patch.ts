@@ -78,7 +78,7 @@ async function completeByLastByte (
   const { engine, finals } = mount
   const verifier = chunk.digests === undefined ? undefined : new BodyVerifier(chunk.digests)
   let bytes = 0
-  await readBody(bodyIn(request) ?? request.raw, engine.options.stallTimeout, data => {
+  await readBody(bodyIn(request) ?? request.raw, engine.options.pace, data => {
     verifier?.update([data])
     bytes += data.length
     return bytes <= 1
@@ -104,7 +104,7 @@ async function repeatLast (
 ): Promise<FastifyReply> {
   if (offset !== upload.size) throw new OffsetMismatch(upload.size, offset)
   if (size !== undefined && size !== upload.size) throw new SizeConflict(upload.size, size)
-  if (!await isEmpty(request, mount.engine.options.stallTimeout)) throw new BeyondSize(upload.size)
+  if (!await isEmpty(request, mount.engine.options.pace)) throw new BeyondSize(upload.size)
   setOffset(reply, upload)
   if (digests !== undefined) new BodyVerifier(digests).check()
   return await reply.code(204).send()
