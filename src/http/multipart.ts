@@ -15,7 +15,7 @@ export interface FieldPart {
 export interface FilePart {
   readonly kind: 'file'
   readonly name: string
-  /** As the client sent it, without folders; UTF-8. */
+  /** As the client sent it, with its folders; UTF-8. */
   readonly filename: string
   readonly contentType: string
   /** What is left of it when the next part is asked for is skipped. Errors when the connection breaks. */
@@ -183,7 +183,7 @@ function lookAtParts (busboy: BusboyInstance, tell: () => void): void {
 
 function makeBusboy (contentType: string, limits: Record<string, number>): BusboyInstance {
   try {
-    return new Busboy({ headers: { 'content-type': contentType }, limits })
+    return new Busboy({ headers: { 'content-type': contentType }, limits, preservePath: true })
   } catch (error) {
     throw new FormInvalid(error instanceof Error ? error.message : String(error))
   }

@@ -45,12 +45,17 @@ const forms: readonly Case[] = [
     body: '--x\r\nContent-Disposition: form-data; name="f"; filename*=UTF-8\'\'%C3%9C.bin\r\n\r\nx\r\n' + end,
     status: 200
   },
-  { title: 'a name with a path', body: file('f', '../../etc/passwd', 'x') + end, status: 200, found: [['f', { filename: 'passwd' }]] },
+  {
+    title: 'a name with a path',
+    body: file('f', '../../etc/passwd', 'x') + end,
+    status: 200,
+    found: [['f', { filename: '../../etc/passwd' }]]
+  },
   {
     title: 'a name with a path of Windows',
     body: file('f', 'C:\\a\\b.txt', 'x') + end,
     status: 200,
-    found: [['f', { filename: 'b.txt' }]]
+    found: [['f', { filename: 'C:\\a\\b.txt' }]]
   },
   {
     title: 'names of Object.prototype',

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { chunkTasks, type ChunkedUploadOptions, contentRange, tus } from '../../src/index.js'
+import { chunkTasks, type ChunkedUploadOptions, contentRange, formAppend, tus } from '../../src/index.js'
 import { MD5_OF_TEN, TEN } from '../support/content-range.js'
 import { form, json, startServer } from '../support/server.js'
 import { startTus } from '../support/tus.js'
@@ -91,7 +91,8 @@ t.test('names are cleaned before the host sees them, whatever the protocol; the 
     protocols: [
       tus({ prefix: '/tus' }),
       chunkTasks({ prefix: '/tasks', authorize: ({ fileName }) => { seen.push(fileName); return true } }),
-      contentRange({ prefix: '/ranges' })
+      contentRange({ prefix: '/ranges' }),
+      formAppend({ prefix: '/form' })
     ],
     onCreate: ({ filename }) => { seen.push(filename) }
   })
@@ -100,11 +101,19 @@ t.test('names are cleaned before the host sees them, whatever the protocol; the 
   await server.send('POST', '/uploads/tasks/create', json({ hash: '', file_name: told, file_size: 1, content_type: 'a/b' }))
   const { headers, body } = form([{ name: 'filename', content: told }, { name: 'file', filename: 'a', content: 'a' }])
   await server.send('PUT', '/uploads/ranges/', { headers: { ...headers, 'content-range': 'bytes 0-0/2' }, body })
-  t.strictSame(seen, ['passwd', 'passwd', 'passwd', 'passwd'])
+  await server.send('POST', '/uploads/form/upload/', { headers, body })
+  // A name of a part cannot have a line break.
+  const part = form([{ name: 'file', filename: '../../../etc/passwd', content: 'a' }])
+  await server.send('PUT', '/uploads/ranges/', { headers: { ...part.headers, 'content-range': 'bytes 0-0/2' }, body: part.body })
+  await server.send('POST', '/uploads/form/upload/', part)
+  await server.send('POST', '/uploads/tasks/direct', part)
+  t.ok(seen.length >= 8)
+  t.strictSame(new Set(seen), new Set(['passwd']))
   const kept: unknown[] = []
   for await (const { filename, metadata } of server.app.chunkedUpload.list()) {
     t.equal(filename, 'passwd')
     kept.push(metadata['filename'])
   }
-  t.strictSame(kept.slice(0, 2), [told, told])
+  const ofPart = '../../../etc/passwd'
+  t.strictSame(kept, [told, told, told, told, ofPart, ofPart, ofPart])
 })

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { OffsetMismatch, TakenOver, UploadComplete, UploadNotFound } from '../../errors.js'
+import { cleanFileName } from '../../file-name.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { type Chunk, tellingLength } from './chunk.js'
@@ -22,10 +23,11 @@ export async function storeFirst<T> (
   if (range !== undefined && range.start !== 0) throw new OffsetMismatch(0, range.start)
   if (lacksUser(settings, caller)) throw new Refused('Upload requires user authentication but user cannot be determined')
   const nameKnown = chunk.fields.has('filename')
-  const filename = earlyName(chunk)
+  const told = earlyName(chunk)
+  const filename = cleanFileName(told)
   const { contentType, contentEncoding } = chunk
   const { id } = await engine.create(caller, {
-    filename,
+    filename: told,
     contentType,
     metadata: contentEncoding === '' ? {} : { contentEncoding },
     protocolState: {},
@@ -43,10 +45,10 @@ export async function storeFirst<T> (
     }))
     if (offsetOf(upload) === 0) throw emptyFile()
     await chunk.finish()
-    const name = lateName(chunk, nameKnown, settings.requireFilename)
+    const late = lateName(chunk, nameKnown, settings.requireFilename)
     // The host may have given it another name, which stays.
-    const isLate = name !== undefined && name !== filename && upload.filename === filename
-    return await then(isLate ? await engine.amend(caller, id, { filename: name }) : upload)
+    const isLate = late !== undefined && cleanFileName(late) !== filename && upload.filename === filename
+    return await then(isLate ? await engine.amend(caller, id, { filename: late }) : upload)
   } catch (error) {
     if (!(error instanceof TakenOver)) await takeBack(engine, caller, id, !chunk.atomic, log)
     throw error

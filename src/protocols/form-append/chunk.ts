@@ -104,11 +104,12 @@ class ChunkForm {
     const { maxBytes } = this.#caller
     if (start !== 0) throw new OffsetMismatch(0, start)
     if (maxBytes !== null && part.length > maxBytes) throw new SizeLimitExceeded(maxBytes)
-    const filename = this.#filename()
+    const told = this.#told()
+    const filename = nameOf(told)
     const { id } = await engine.create(this.#caller, {
       filename,
       contentType: this.#file?.contentType ?? null,
-      metadata: {},
+      metadata: told === filename || told === '' ? {} : { filename: told },
       protocolState: names.take(filename),
       size: null,
       chunkSize: null,
@@ -171,12 +172,17 @@ class ChunkForm {
     throw new ForeignClient('clients of contentRange', 'Content-Range without upload_id', instead)
   }
 
-  #filename (): string {
-    const wanted = cleanFileName(this.#fields.get('filename') ?? '')
-    const name = wanted === '' ? cleanFileName(this.#file?.filename ?? '') : wanted
-    // Half a character at the cut is none.
-    return name === '' ? 'blob' : name.slice(0, NAME_LENGTH).replace(/[\ud800-\udbff]$/, '')
+  /** The name as the client wrote it: in the field, else in the part. */
+  #told (): string {
+    const field = this.#fields.get('filename') ?? ''
+    return cleanFileName(field) === '' ? this.#file?.filename ?? '' : field
   }
+}
+
+function nameOf (told: string): string {
+  const name = cleanFileName(told)
+  // Half a character at the cut is none.
+  return name === '' ? 'blob' : name.slice(0, NAME_LENGTH).replace(/[\ud800-\udbff]$/, '')
 }
 
 function noFile (): Refusal {
