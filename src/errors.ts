@@ -10,6 +10,10 @@ export const InvalidOption = createError('FST_CHUNKED_UPLOAD_INVALID_OPTION', 'c
 export const NameTaken = createError(
   'FST_CHUNKED_UPLOAD_NAME_TAKEN', 'chunked-upload: this app already has "%s"; give this registration another `name`', 500
 )
+/** Thrown when registering, too: the protocol, what Fastify says of the route, and what to do. */
+export const RouteTaken = createError<[string, string, string, { cause: unknown }]>(
+  'FST_CHUNKED_UPLOAD_ROUTE_TAKEN', 'chunked-upload: protocol "%s" finds a route in its way (%s): %s', 500
+)
 /** Thrown when registering, too: a folder where nothing can ever be written. */
 export const DirectoryUnusable = createError<[string, string, { cause: unknown }]>(
   'FST_CHUNKED_UPLOAD_DIRECTORY', 'chunked-upload: directory "%s" cannot be used: %s', 500

@@ -40,6 +40,8 @@ export interface Rule {
   readonly holds: (value: unknown) => boolean
   /** As the message says it. */
   readonly text: string
+  /** What the message says of this value instead. */
+  readonly explain?: (value: unknown) => string | undefined
   /** There is no default that undefined could stand for. */
   readonly required?: boolean
 }
@@ -131,8 +133,16 @@ export const optionsOf = (rules: Readonly<Record<string, Rule>>, text: string): 
 /** An object with these methods. */
 export const adapter = (...methods: readonly string[]): Rule => ({
   holds: value => isObject(value) && methods.every(method => isFunction(value[method])),
-  text: `must be an object with ${methods.join(', ')}`
+  text: `must be an object with ${methods.join(', ')}`,
+  explain: notCalled
 })
+
+/** What to say of a function that stands where belongs what it returns, such as `tus`. */
+export function notCalled (value: unknown): string | undefined {
+  if (typeof value !== 'function') return undefined
+  const name = value.name === '' ? 'the function' : value.name
+  return `has a function, where belongs what it returns: write ${name}(), not ${name}`
+}
 
 const ownStorage = adapter('create', 'write', 'finish', 'read', 'remove')
 export const storage: Rule = {
@@ -160,7 +170,7 @@ function wrongOption (
   for (const [name, value] of Object.entries(options)) {
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
     if (rule === undefined) return { name, text: `is not an option; there are ${Object.keys(rules).join(', ')}` }
-    if (value !== undefined && !rule.holds(value)) return { name, text: rule.text }
+    if (value !== undefined && !rule.holds(value)) return { name, text: rule.explain?.(value) ?? rule.text }
   }
   const missing = Object.entries(rules).find(([name, { required }]) => required === true && options[name] === undefined)
   return missing === undefined ? undefined : { name: missing[0], text: missing[1].text }

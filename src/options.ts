@@ -6,9 +6,10 @@ import type { Locks } from './locks/contract.js'
 import type { Metadata } from './metadata/contract.js'
 import {
   type Duration, LONGEST_DELAY, type MaybePromise, type Rule, type Rules, adapter, boolean, checkByRules, checksumOf, duration, either,
-  ending, func, isFunction, isObject, isText, lifetime, mediaTypes, mountRules, names, oneOf, optionsOf, or, storage, text, url, whole
+  ending, func, isFunction, isObject, lifetime, mediaTypes, mountRules, names, oneOf, optionsOf, or, storage, text, url, whole
 } from './option-rules.js'
 import type { HostRouteOptions, Protocol, RouteName } from './protocols/contract.js'
+import { protocols } from './protocols/protocol-list.js'
 import type { DiskStorageOptions } from './storage/disk.js'
 import type { Storage } from './storage/contract.js'
 import type { CompleteUpload, Upload, UserId } from './upload.js'
@@ -53,7 +54,8 @@ export interface ChunkedUploadOptions {
 
   /**
    * Root of everything that the default storage, metadata and locks keep. Several registrations, apps and processes of one machine may use
-   * the same one; see `scope` for what they see of each other.
+   * the same one; see `scope` for what they see of each other. Beside a `storage` of your own only records and locks are in it; where these
+   * are your own, too, or the storage is in memory, it is refused.
    * @default '.', the working directory
    */
   readonly directory?: string | undefined
@@ -209,11 +211,7 @@ const OWN_ROUTE_OPTIONS: readonly string[] = [
 const RULES: Rules<ChunkedUploadOptions> = {
   name: text,
   scope: text,
-  protocols: {
-    holds: value => Array.isArray(value) && value.length > 0 && value.every(isProtocol) &&
-      new Set(value.map(({ name }) => name)).size === value.length,
-    text: 'must be a list of protocols, such as [contentRange()], each with a name of its own'
-  },
+  protocols,
   directory: text,
   path: either('must be a strftime pattern or a function', text, func),
   completeExt: ending,
@@ -271,6 +269,11 @@ export function checkOptions (options: ChunkedUploadOptions): void {
       throw new InvalidOption(name, 'belongs to the default storage; give it to your `storage`')
     }
   }
+  const { storage, metadata, directory } = options
+  if (directory !== undefined && storage !== undefined && (storage.volatile === true || metadata !== undefined)) {
+    const own = metadata === undefined ? '`storage`' : '`storage` and `metadata`'
+    throw new InvalidOption('directory', `has no effect beside your own ${own}: give it to these, as in diskStorage({ directory })`)
+  }
 }
 
 /** What the host adds to a route. @throws {InvalidOption} */
@@ -279,8 +282,4 @@ export function routeOptionsOf ({ routeOptions }: ChunkedUploadOptions, route: R
   const added = routeOptions(route) ?? {}
   if (!RULES.routeOptions.holds(added) || isFunction(added)) throw new InvalidOption('routeOptions', RULES.routeOptions.text)
   return added
-}
-
-function isProtocol (value: unknown): value is Protocol {
-  return isObject(value) && isText(value.name) && typeof value.prefix === 'string' && isFunction(value.register)
 }

@@ -6,6 +6,7 @@ import { UploadEngine } from './engine/upload-engine.js'
 import { InvalidOption, NameTaken } from './errors.js'
 import { EngineUploads, type HostUploads } from './host-uploads.js'
 import { streamScope } from './http/stream-scope.js'
+import { RouteOwners } from './http/route-owners.js'
 import { OpenReplies } from './http/open-replies.js'
 import { OpenBodies } from './http/unread-body.js'
 import type { Locks } from './locks/contract.js'
@@ -124,6 +125,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
       : { inline: options.downloads === true ? [] : options.downloads.inline ?? [] }
   }
   const { prefix = '', logLevel, logSerializers } = options
+  const owners = new RouteOwners()
   for (const protocol of options.protocols ?? [contentRange()]) {
     const uploads: Uploads = {
       engine,
@@ -134,7 +136,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     await fastify.register(async scope => {
       streamScope(scope, bodies, engine.options.pace)
       replies.watch(scope)
-      await protocol.register(scope, uploads, { instance: fastify, bodies })
+      await owners.declare(scope, protocol.name, async () => { await protocol.register(scope, uploads, { instance: fastify, bodies }) })
     }, {
       prefix: joinPrefix(prefix, protocol.prefix),
       ...logLevel !== undefined && { logLevel },

@@ -8,7 +8,7 @@ import { tiny } from './support/tiny-protocol.js'
 const wrong: ReadonlyArray<readonly [name: string, values: readonly unknown[], text: RegExp]> = [
   ['name', ['', 5, null], /must be a string that is not empty/],
   ['scope', ['', 5, null], /must be a string that is not empty/],
-  ['protocols', [[], null, {}, tiny(), [{}], [tiny(), tiny()], [{ name: '', prefix: '', register () {} }], [{ name: 'x', register () {} }]], /list of protocols/],
+  ['protocols', [[], null, {}, tiny(), [{}], [{ name: '', prefix: '', register () {} }], [{ name: 'x', register () {} }]], /list of protocols/],
   ['directory', ['', 5, null], /must be a string that is not empty/],
   ['path', ['', 5, null], /strftime pattern or a function/],
   ['completeExt', ['', 5, null, 'a/b', 'a\\b', '.\0', '.location'], /ending of a file/],

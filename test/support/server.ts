@@ -65,7 +65,7 @@ export async function startServer (t: Test, options: PluginOptions = {}, start: 
     if (reply.statusCode >= 500) failures.push(`${reply.statusCode} ${request.method} ${request.url}`)
   })
   await start.before?.(app)
-  await app.register(chunkedUpload, { prefix: '/uploads', directory, ...options })
+  await app.register(chunkedUpload, { prefix: '/uploads', ...keepsFiles(options) && { directory }, ...options })
   await start.after?.(app)
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const agents: Agent[] = []
@@ -81,6 +81,11 @@ export async function startServer (t: Test, options: PluginOptions = {}, start: 
     return { send: async (method, path, message = {}) => await send(agent, port, method, path, message) }
   }
   return { app, url, port, directory, failures, client, send: client().send }
+}
+
+/** Beside a storage in memory a directory means nothing. */
+function keepsFiles ({ storage, metadata }: PluginOptions): boolean {
+  return storage === undefined || (storage.volatile !== true && metadata === undefined)
 }
 
 function addressOf (app: FastifyInstance): AddressInfo {
