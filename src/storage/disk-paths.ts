@@ -66,6 +66,9 @@ export function locationFile (location: string): string {
 
 /** Folders of one storage: they come when a file needs them and go when the last file has gone. */
 export class Folders {
+  /** Folders whose own names {@link syncFile} has put on the disk, so that each file need not do it again. */
+  readonly #known = new Set<string>()
+
   constructor (
     readonly root: string,
     /** Make new entries survive a power cut. */
@@ -90,6 +93,7 @@ export class Folders {
         if (codeOf(error) !== 'ENOENT' || attempt === 20) throw error
       }
       try {
+        this.#forget(file)
         await makeFolders(folder)
         created = true
       } catch (error) {
@@ -115,11 +119,17 @@ export class Folders {
     } finally {
       await handle.close()
     }
-    for (const folder of [...foldersAbove(file), '']) await syncFolder(this.absolute(folder))
+    await syncFolder(path.dirname(this.absolute(file)))
+    for (const folder of foldersAbove(file)) {
+      if (this.#known.has(folder)) return
+      await syncFolder(path.dirname(this.absolute(folder)))
+      this.#known.add(folder)
+    }
   }
 
   /** Removes the folders above `file` that are empty now, never the root. */
   async prune (file: string): Promise<void> {
+    this.#forget(file)
     for (const folder of foldersAbove(file)) {
       try {
         await rmdir(this.absolute(folder))
@@ -128,6 +138,10 @@ export class Folders {
         if (codeOf(error) !== 'ENOENT') return
       }
     }
+  }
+
+  #forget (file: string): void {
+    for (const folder of foldersAbove(file)) this.#known.delete(folder)
   }
 }
 
