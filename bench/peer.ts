@@ -12,7 +12,7 @@ import fastifyMultipart from '@fastify/multipart'
 import { FileStore } from '@tus/file-store'
 import { Server as TusServer } from '@tus/server'
 import Fastify, { type FastifyInstance } from 'fastify'
-import chunkedUpload, { chunkTasks, contentRange, tus } from 'fastify-chunked-upload'
+import chunkedUpload, { chunkTasks, contentRange, diskStorage, fileMetadata, tus } from 'fastify-chunked-upload'
 
 export type PeerKind = keyof typeof kinds
 
@@ -98,6 +98,12 @@ const kinds = {
     await app.register(chunkedUpload, { directory, checksum: false, protocols: [chunkTasks({ prefix: '/tasks' })] })
   },
   'ours raw': async (app: FastifyInstance) => { await app.register(chunkedUpload, { prefix: '/uploads', directory, checksum: false }) },
+  'ours trusting': async (app: FastifyInstance) => {
+    // A storage without an epoch: nothing is compared after a power cut, and nothing is synced.
+    const { epoch: _epoch, sync: _sync, ...storage } = diskStorage({ directory })
+    const metadata = fileMetadata({ directory: join(directory, '.chunked_uploads') })
+    await app.register(chunkedUpload, { prefix: '/uploads', storage, metadata, checksum: false })
+  },
   'ours md5': async (app: FastifyInstance) => { await app.register(chunkedUpload, { prefix: '/uploads', directory }) },
   'ours tus': async (app: FastifyInstance) => {
     await app.register(chunkedUpload, { prefix: '/files', directory, protocols: [tus(), contentRange({ prefix: '/uploads' })] })

@@ -106,6 +106,34 @@ async function smallChunks (): Promise<void> {
   report(what, `${rate.ours.toFixed(0)}/s`, `${rate.plain.toFixed(0)}/s`, rate.ours / rate.plain, '≥', 0.6)
 }
 
+/** Files a second, with their completion: what it costs that each is brought to the disk after its reply. */
+async function backgroundSync (): Promise<void> {
+  const what = 'sync in the background: finished files of 1 MiB'
+  if (!what.includes(only)) return
+  const parallel = 8
+  const best = [0, 0]
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, kind] of (['ours raw', 'ours trusting'] as const).entries()) {
+      await withPeers([kind], async peer => {
+        const agent = new Agent({ keepAlive: true, maxSockets: parallel })
+        const port = peer?.port ?? 0
+        const one = async (): Promise<void> => {
+          const headers = { 'content-type': 'application/octet-stream', 'content-range': `bytes 0-${MIB - 1}/${MIB}` }
+          const { body } = await send(port, { method: 'PUT', path: '/uploads/', headers, size: MIB, agent })
+          const { id } = JSON.parse(body) as { id: string }
+          await send(port, { method: 'POST', path: `/uploads/${id}`, headers: { 'content-type': 'application/json' }, before: '{}', agent })
+        }
+        // The first ones are being synced while the others come.
+        await perSecond(200, parallel, one)
+        best[index] = Math.max(best[index] ?? 0, await perSecond(800, parallel, one))
+        agent.destroy()
+      })
+    }
+  }
+  const [ours = 0, trusting = 0] = best
+  report(what, `${ours.toFixed(0)}/s`, `${trusting.toFixed(0)}/s without`, ours / trusting, '≥', 0.7)
+}
+
 /** Time of completion with checksum, for a large file against a small one. */
 async function completion (): Promise<void> {
   const what = 'completion of 2 GiB against 16 MiB'
@@ -202,6 +230,9 @@ async function parallelChunks (): Promise<void> {
 
 await compare('raw body', ['ours raw', oursPut], ['plain raw', plainPut], { throughput: 1.6, cpu: 0.5 })
 await compare('raw body with md5', ['ours md5', oursPut], ['plain md5', plainPut], { throughput: 1.2, cpu: 0.7 })
+await compare('checksum of its own against power cuts: raw body', ['ours raw', oursPut], ['ours trusting', oursPut], {
+  throughput: 0.8, cpu: 1.3
+})
 await compare('multipart body', ['ours raw', oursForm], ['plain multipart', plainForm], { throughput: 1, cpu: 0.9 })
 await compare('tus PATCH', ['ours tus', tusPatch], ['plain raw', plainPut], { throughput: 1.6, cpu: 0.5 })
 await compare('against @tus/server', ['ours tus', tusPatch], ['@tus/server', tusPatch], { throughput: 3 })
@@ -209,6 +240,7 @@ await compare('against nginx', ['ours raw', oursPut], ['nginx', davPut], { throu
 await parallelChunks()
 await smallChunks()
 await completion()
+await backgroundSync()
 await slowUploads()
 
 const processor = cpus()[0]?.model ?? 'unknown CPU'
