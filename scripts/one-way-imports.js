@@ -34,7 +34,7 @@ const allowed = {
   'request-caller': ['options', 'upload-types', 'protocols', 'engine', 'option-rules', 'upload', 'errors'],
   plugin: ['options', 'host-uploads', 'request-caller', 'sweeper', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
   testing: ['contract', 'option-rules', 'upload', 'errors'],
-  index: ['plugin', 'host-uploads', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors']
+  index: ['plugin', 'host-uploads', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'body-pace', 'option-rules', 'upload', 'errors']
 }
 
 const source = fileURLToPath(new URL('../src', import.meta.url))

@@ -54,6 +54,7 @@ export type {
 } from './engine/upload-engine.js'
 export type { WriteRequest } from './engine/write.js'
 export type { OpenBodies } from './http/unread-body.js'
+export type { BodyPace } from './body-pace.js'
 export { offsetOf } from './upload.js'
 export type {
   ByteRange, ChecksumState, CompleteUpload, JsonObject, JsonValue, RemovalReason, RemovedUpload, Upload, UploadChecksum, UploadFields,
