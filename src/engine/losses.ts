@@ -43,7 +43,8 @@ export class Losses {
   isDue (upload: Upload): boolean {
     const { epoch } = this.#around.storage
     if (epoch === undefined || upload.epoch === epoch || upload.epoch === 'disk') return false
-    return upload.status === 'uploading' || (upload.status === 'complete' && upload.synced !== true)
+    if (upload.status === 'uploading') return storedEnd(upload) > 0
+    return upload.status === 'complete' && upload.synced !== true
   }
 
   /** True when the record is borne out by what can be seen of its bytes at once. */
