@@ -78,7 +78,7 @@ function received (uploads: readonly Upload[]): number {
   return uploads.flatMap(upload => upload.received).reduce((sum, [start, end]) => sum + end - start, 0)
 }
 
-t.test('C17: the quota is one over all protocols, and each refuses in its own words', async t => {
+t.test('the quota is one over all protocols, and each refuses in its own words', async t => {
   const server = await serve(t, { maxStored: 600 })
   for (const [name, store] of Object.entries(stores)) t.match(await store(server, 100, 'ann'), { status: /^20[01]$/ }, name)
   const before = await uploadsOf(server)
@@ -129,7 +129,7 @@ async function flood (server: TestServer, name: keyof typeof endless, bytes: num
 }
 
 for (const name of Object.keys(endless) as Array<keyof typeof endless>) {
-  t.test(`C17, invariant 11: bytes of unknown number are refused while they come: ${name}`, async t => {
+  t.test(`invariant 11: bytes of unknown number are refused while they come: ${name}`, async t => {
     const server = await serve(t, { maxStored: 3 * MIB })
     t.equal(await flood(server, name, 512 * MIB), name === 'chunkTasks' ? 403 : 413)
     const uploads = await uploadsOf(server)
@@ -142,7 +142,7 @@ for (const name of Object.keys(endless) as Array<keyof typeof endless>) {
   })
 }
 
-t.test('C17: two servers on one directory keep one quota, whatever comes at the same time', async t => {
+t.test('two servers on one directory keep one quota, whatever comes at the same time', async t => {
   const directory = t.testdir()
   const servers = await Promise.all([0, 1].map(async () => await serve(t, { maxStored: 3 * MIB }, { directory })))
   const all = async <T>(work: (server: TestServer) => ReadonlyArray<Promise<T>>): Promise<T[]> => await Promise.all(servers.flatMap(work))
@@ -156,7 +156,7 @@ t.test('C17: two servers on one directory keep one quota, whatever comes at the 
   t.ok(received(anonymous) <= 3 * MIB, String(received(anonymous)))
 })
 
-t.test('C17: the limit may depend on the request; what is no limit is a fault of the host', async t => {
+t.test('the limit may depend on the request; what is no limit is a fault of the host', async t => {
   const server = await serve(t, { maxStored: ({ headers }) => Number(headers['x-limit'] ?? NaN) }, { mayFail: true })
   const create = async (limit?: number): Promise<number> => {
     const headers = { ...TUS, 'upload-length': 60, 'x-user': 'ann', ...limit !== undefined && { 'x-limit': limit } }
@@ -165,7 +165,7 @@ t.test('C17: the limit may depend on the request; what is no limit is a fault of
   t.strictSame([await create(59), await create(60), await create(119), await create(120), await create()], [413, 201, 413, 201, 500])
 })
 
-t.test("C17: chunkTasks' own quota is asked besides", async t => {
+t.test("chunkTasks' own quota is asked besides", async t => {
   const server = await startServer(t, {
     maxStored: 4 * MIB, protocols: [chunkTasks({ quota: () => ({ limit: 3, used: 1 }) })]
   }, { before: usersByHeader })
@@ -178,7 +178,7 @@ t.test("C17: chunkTasks' own quota is asked besides", async t => {
   t.equal(await create(2 * MIB), "403 File size 2 MiB is exceeded the user's quota 4 MiB")
 })
 
-t.test('C17: a form part that comes before its upload is known needs no room beside the one that it takes', async t => {
+t.test('a form part that comes before its upload is known needs no room beside the one that it takes', async t => {
   const server = await serve(t, { maxStored: 2 * MIB })
   const send = async (bytes: number, id?: string): Promise<Answer> => {
     const file = { name: 'file', filename: 'a.bin', content: Buffer.alloc(bytes) }
@@ -194,7 +194,7 @@ t.test('C17: a form part that comes before its upload is known needs no room bes
 
 const final = (...parts: readonly string[]): Record<string, string> => ({ ...TUS, 'upload-concat': `final;${parts.join(' ')}` })
 
-t.test('C17: a final upload of tus counts, in full or in the place of its parts', async t => {
+t.test('a final upload of tus counts, in full or in the place of its parts', async t => {
   for (const deletePartials of [false, true]) {
     for (const waits of [false, true]) {
       const server = await serve(t, { maxStored: 10, tus: { deletePartials } })

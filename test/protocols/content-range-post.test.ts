@@ -33,7 +33,7 @@ t.test('each fault of a completion has its answer, and the upload can go on', as
   ]) await provesFault(t, server, fault)
 })
 
-t.test('3 and 4: an expired upload answers 410, a complete one 400 and is not completed twice (V14, V15)', async t => {
+t.test('3 and 4: an expired upload answers 410, a complete one 400 and is not completed twice', async t => {
   const server = await serve(t)
   const expired = await begin(server)
   await server.expire(expired)
@@ -92,7 +92,7 @@ t.test('another algorithm has a field of its own name', async t => {
 const FILE: FormPart = { name: 'file', filename: 'ten.txt', content: TEN }
 const MD5: FormPart = { name: 'md5', content: MD5_OF_TEN }
 
-t.test('each fault of a whole file in one request has its answer, and nothing is left of it (V12)', async t => {
+t.test('each fault of a whole file in one request has its answer, and nothing is left of it', async t => {
   const server = await serve(t)
   for (const fault of [
     refused('0: a media type that is no form', 'collection', raw('application/octet-stream', TEN, { 'content-range': 'bytes 0-9/10' }),

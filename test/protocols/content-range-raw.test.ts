@@ -92,7 +92,7 @@ t.test('a first raw chunk that was cut stays where its user can find it', async 
   t.equal(await countUploads(server), 1, 'that of an anonymous client, who could not, is gone')
 })
 
-t.test('a form that was cut leaves the upload as it was, and nothing of a new one (V13)', async t => {
+t.test('a form that was cut leaves the upload as it was, and nothing of a new one', async t => {
   const server = await serve(t)
   const id = await begin(server)
   const part = '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabcdef'

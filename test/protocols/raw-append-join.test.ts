@@ -286,7 +286,7 @@ t.test('an empty body, a cut one and one beyond the limit leave no clip', async 
   t.equal((await append(server, 1, 'de')).status, 200)
 })
 
-t.test('C17: clips and the file that is made of them count in the quota', async t => {
+t.test('clips and the file that is made of them count in the quota', async t => {
   const server = await serve(t, new TestJoiner(), { maxStored: 10 })
   await server.send('POST', '/create_video/')
   t.equal((await append(server, 1, 'aaaa')).status, 200)
@@ -392,7 +392,7 @@ t.test('invariant 12: whatever step a crash comes at, the next server finds a wh
   }
 })
 
-t.test('C20, invariant 11: clips that come at the same time do not pass maxBytes together', async t => {
+t.test('invariant 11: clips that come at the same time do not pass maxBytes together', async t => {
   const { passed, open } = gate()
   const memory = memoryStorage()
   let begun = 0

@@ -17,7 +17,7 @@ async function waiting ({ ask }: TusServer, count: number, ...parts: readonly st
   return paths
 }
 
-t.test('C17: one request names so many parts at most, each as often as it is named', async t => {
+t.test('one request names so many parts at most, each as often as it is named', async t => {
   for (const [maxParts, most] of [[undefined, 100], [3, 3]] as const) {
     const server = await startTus(t, { tus: { maxParts } })
     const part = await server.create(1, PARTIAL)
@@ -30,7 +30,7 @@ t.test('C17: one request names so many parts at most, each as often as it is nam
   }
 })
 
-t.test('C17: so many final uploads may wait for a part; those that are gone make room', async t => {
+t.test('so many final uploads may wait for a part; those that are gone make room', async t => {
   const metadata = memoryMetadata()
   const server = await startTus(t, { metadata, tus: { maxWaitingFinals: 3 } })
   const [a, b] = [await server.create(3, PARTIAL), await server.create(3, PARTIAL)]
@@ -45,7 +45,7 @@ t.test('C17: so many final uploads may wait for a part; those that are gone make
   t.equal(again.headers.location, paths[1], 'one that waits already may ask')
 })
 
-t.test('C17: the PATCH of a part does not wait for the final uploads that its end completes', async t => {
+t.test('the PATCH of a part does not wait for the final uploads that its end completes', async t => {
   const memory = memoryStorage()
   const { passed, open } = gate()
   const completed: Upload[] = []
@@ -70,7 +70,7 @@ t.test('C17: the PATCH of a part does not wait for the final uploads that its en
 
 for (const asked of [false, true]) {
   const when = asked ? ' with the next request of its user, where the host is to be asked' : ' by itself'
-  t.test(`C17, invariant 12: what a crash has left of a final upload is taken up by the next server,${when}`, async t => {
+  t.test(`invariant 12: what a crash has left of a final upload is taken up by the next server,${when}`, async t => {
     const [storage, metadata] = [memoryStorage(), memoryMetadata()]
     const completed: string[] = []
     const onComplete = asked ? (upload: Upload): void => { completed.push(upload.id) } : undefined
@@ -94,7 +94,7 @@ for (const asked of [false, true]) {
   })
 }
 
-t.test('C17: parts and final uploads that wait count as open ones until they are complete', async t => {
+t.test('parts and final uploads that wait count as open ones until they are complete', async t => {
   const server = await startTus(t, { maxOpenUploads: 3 })
   const ask = async (headers: Readonly<Record<string, string>>): Promise<number> => (await server.ask('POST', '/uploads', headers)).status
   const [a, b] = [await server.create(1, PARTIAL), await server.create(1, PARTIAL)]

@@ -23,7 +23,7 @@ async function filesIn (directory: string): Promise<number> {
 
 for (const deletePartials of [false, true]) {
   const words = deletePartials ? ', its parts gone' : ''
-  t.test(`D22: a final upload that is asked for again is the same one${words}: one file, one onComplete`, async t => {
+  t.test(`a final upload that is asked for again is the same one${words}: one file, one onComplete`, async t => {
     const completed: string[] = []
     const directory = t.testdir()
     const onComplete = (upload: Upload): void => { completed.push(upload.id) }
@@ -51,7 +51,7 @@ for (const deletePartials of [false, true]) {
     t.equal(await download(other, String(first.headers.location)), 'abcde')
   })
 
-  t.test(`D22: of final uploads that are asked for at once one is made${words}`, async t => {
+  t.test(`of final uploads that are asked for at once one is made${words}`, async t => {
     const completed: string[] = []
     const directory = t.testdir()
     const options = { onComplete: (upload: Upload): void => { completed.push(upload.id) }, tus: { deletePartials } }
@@ -65,7 +65,7 @@ for (const deletePartials of [false, true]) {
     t.equal(await download(servers[0], String(answers[0]?.headers.location)), 'abcde')
   })
 
-  t.test(`D22: a client that was cut off while its file was put together finds it${words}`, async t => {
+  t.test(`a client that was cut off while its file was put together finds it${words}`, async t => {
     const directory = t.testdir()
     const { passed, open } = gate()
     let begun = 0

@@ -29,7 +29,7 @@ const protocols = (checksum?: false): ChunkedUploadOptions['protocols'] => [
   formAppend({ prefix: 'form', checksum })
 ]
 
-t.test('D28: a checksum that the host asks for by name is kept by protocols that have no use for one, too', async t => {
+t.test('a checksum that the host asks for by name is kept by protocols that have no use for one, too', async t => {
   for (const checksum of ['sha256', 'md5']) {
     const found = await kept(t, { protocols: protocols(), checksum })
     t.match(found, { tus: digest(checksum), resumableHttp: digest(checksum), formAppend: { algorithm: checksum } })
@@ -37,7 +37,7 @@ t.test('D28: a checksum that the host asks for by name is kept by protocols that
   }
 })
 
-t.test('D28: a protocol may say otherwise, and without a word of the host only those keep one that speak of it', async t => {
+t.test('a protocol may say otherwise, and without a word of the host only those keep one that speak of it', async t => {
   for (const options of [{ protocols: protocols(false), checksum: 'sha256' }, { protocols: protocols() }]) {
     const { contentRange, ...others } = await kept(t, options)
     t.match(contentRange, { algorithm: String })
