@@ -542,7 +542,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   }
 
   async #bornOut (upload: Upload): Promise<Upload> {
-    return await this.#turns.take(ENGINE, upload.id, { claim: 'yield' }, async (current, hold) => await this.#losses.bornOut(current, hold))
+    const caller: Caller = upload.internal === true ? { ...ENGINE, internal: true } : ENGINE
+    return await this.#turns.take(caller, upload.id, { claim: 'yield' }, async (current, hold) => await this.#losses.bornOut(current, hold))
   }
 
   /** A turn, on a record that has been compared with its bytes if a power cut may have taken some. */

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { open, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import t, { type Test } from 'tap'
-import { diskStorage, fileMetadata, type Protocol, type Storage, tus, type Upload } from '../../src/index.js'
+import { diskStorage, fileMetadata, type Protocol, rawAppend, type Storage, tus, type Upload } from '../../src/index.js'
 import { withDiskFaults } from '../../src/testing/index.js'
 import { json, startServer, type TestServer } from '../support/server.js'
 
@@ -50,11 +50,17 @@ async function complete (server: Server, id: string, { checksum }: Boot = {}): P
 /** Bytes as a file system may leave them: the length is right, they are not. */
 async function zero (directory: string, start: number, end: number): Promise<void> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true })
-  const [file] = entries.filter(({ name }) => /\.(?:part|done)$/.test(name))
-  if (file === undefined) throw new Error('there is no file')
-  const handle = await open(path.join(file.parentPath, file.name), 'r+')
-  await handle.write(Buffer.alloc(end - start), 0, end - start, start)
-  await handle.close()
+  const files = entries.filter(({ name }) => /\.(?:part|done)$/.test(name)).map(({ parentPath, name }) => path.join(parentPath, name))
+  let changed = 0
+  for (const file of files) {
+    const handle = await open(file, 'r+')
+    if ((await handle.stat()).size >= end) {
+      await handle.write(Buffer.alloc(end - start), 0, end - start, start)
+      changed++
+    }
+    await handle.close()
+  }
+  if (changed !== 1) throw new Error(`${changed} files have these bytes`)
 }
 
 for (const options of [{}, { checksum: false }] as const) {
@@ -152,6 +158,23 @@ t.test('what the disk has refused once is never taken to be there', async t => {
   t.match(await server.app.chunkedUpload.get(id), distrusted)
   await zero(directory, 7, 8)
   t.equal((await server.send('GET', `/uploads/${id}/file`)).status, 410, 'it was compared again')
+})
+
+t.test('uploads that serve another one are compared, too: a video that was joined from clips', async t => {
+  const join = { join: async () => { throw new Error('nothing is joined here') }, jobs: 1 }
+  for (const damaged of [true, false]) {
+    const directory = t.testdir()
+    const protocols = [rawAppend({ join })]
+    const before = await boot(t, directory, 'one', { protocols })
+    const video = String(Object((await before.send('POST', '/uploads/create_video/')).json).video_id)
+    t.equal((await before.send('POST', `/uploads/append_video/${video}/`, { body: content })).status, 200)
+    await before.app.close()
+    if (damaged) await zero(directory, 5, 6)
+    const after = await boot(t, directory, 'two', { protocols })
+    const { status, text } = await after.send('GET', `/uploads/get_video/${video}/`)
+    t.equal(status === 200, !damaged, `${status}`)
+    t.equal(text === content, !damaged)
+  }
 })
 
 t.test('a part of a file that a power cut took does not go into the whole', async t => {

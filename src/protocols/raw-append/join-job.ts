@@ -76,6 +76,8 @@ export class JoinJob {
     const { engine, inner, joiner, events, change } = this.#around
     const { content } = stateOf(video)
     const old = content === null ? video : await engine.update(inner, content, () => ({ expiresAt: null }))
+    // Bytes that are gone would be missing within the video: it waits, and is not served.
+    for (const upload of [old, ...clips]) await engine.present(upload)
     const joined = await joiner.join([old, ...clips].map(upload => this.#clip(upload)), { videoId: video.id, signal: engine.stopSignal })
     let next: Upload
     try {
