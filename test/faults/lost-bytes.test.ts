@@ -241,6 +241,10 @@ t.test('chunkTasks: chunks that the file lost are missing again', async t => {
     for await (const data of server.app.chunkedUpload.read(upload)) parts.push(Buffer.from(data))
     t.ok(Buffer.concat(parts).toString() === content)
   }
+  const download = `/uploads/file/${field(done, 'id')}`
+  t.ok((await server.send('GET', download)).text === content)
+  await truncate(await fileOf(server.directory), SIZE - 1)
+  t.ok([404, 410].includes((await server.send('GET', download)).status))
 })
 
 t.test('a client that appends without a look at the offset may not go on behind lost bytes', async t => {
@@ -249,6 +253,7 @@ t.test('a client that appends without a look at the offset may not go on behind 
   const append = async (bytes: string): Promise<Answer> => await video.send('POST', `/uploads/append_video/${id}/`, { body: bytes })
   t.equal((await append(content.slice(0, SENT))).status, 200)
   await truncate(await fileOf(video.directory), LEFT)
+  t.ok([404, 410].includes((await video.send('GET', `/uploads/get_video/${id}/`)).status), 'nor is a part of it served as the video')
   for (let turn = 0; turn < 3; turn++) t.ok((await append(content.slice(SENT))).status >= 400)
 
   const server = await start(t, formAppend())
