@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,11 +8,11 @@ import { diskStorage } from '../../src/storage/disk.js'
 import { encryptedStorage } from '../../src/storage/encrypted.js'
 import { childEnv } from '../support/child-env.js'
 import { PATH, createMessage, hashOf } from '../support/chunk-tasks.js'
+import { fetch, once } from '../support/deadline.js'
 import { bodyOf, callerOf, draftOf, engineOn } from '../support/engine.js'
 import { form } from '../support/server.js'
 
 const PROGRAM = fileURLToPath(new URL('../support/chunk-tasks-process.ts', import.meta.url))
-const DEADLINE = 60_000
 const PASSWORD = 'open sesame'
 const TEXT = Buffer.from('PIN 4711, account 123-456-789, to be paid to Ann Example. '.repeat(8))
 
@@ -61,7 +60,6 @@ async function start (t: Test, ...args: readonly string[]): Promise<Server> {
       const response = await fetch(`http://127.0.0.1:${port}${PATH}/${path}`, {
         method: 'POST',
         headers: Object.fromEntries(Object.entries({ 'x-user': 'ann', ...headers })),
-        signal: AbortSignal.timeout(DEADLINE),
         ...body !== undefined && { body: Buffer.from(body) }
       })
       const text = await response.text()

@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { connect } from 'node:http2'
-import net, { type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -9,6 +7,7 @@ import type { Protocol } from '../../src/protocols/contract.js'
 import { chunkedUpload, resumableHttp } from '../../src/index.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
 import { memoryStorage } from '../../src/storage/memory.js'
+import { connectHttp2, connectSocket, once } from '../support/deadline.js'
 import { until } from '../support/engine.js'
 import { RawHttp } from '../support/raw-http.js'
 
@@ -81,7 +80,7 @@ t.test('a client that does not read its reply is cut', async t => {
 
 t.test('over HTTP/2 only its stream is', async t => {
   const { url, path } = await start(t, true, 100)
-  const session = connect(url)
+  const session = connectHttp2(url)
   t.teardown(() => { session.destroy() })
   for (const what of [path, '/others/text']) {
     const stream = session.request({ ':path': what })
@@ -108,7 +107,7 @@ t.test('a reply that waits for the server, or for the one before it, is not cut'
 
 t.test('once the server stops a download goes on to its end, and its connection ends with it', async t => {
   const { app, port, path } = await start(t, false, 20_000)
-  const client = net.connect(port, '127.0.0.1')
+  const client = connectSocket(port)
   client.write(`GET ${path} HTTP/1.1\r\nHost: test\r\n\r\n`)
   await once(client, 'readable')
   const closing = app.close()
@@ -123,7 +122,7 @@ t.test('once the server stops a download goes on to its end, and its connection 
 
 t.test('over HTTP/2 the session ends with the download', async t => {
   const { app, url, path } = await start(t, true, 20_000)
-  const session = connect(url)
+  const session = connectHttp2(url)
   const stream = session.request({ ':path': path })
   await once(stream, 'response')
   const closing = app.close()
@@ -137,7 +136,7 @@ t.test('once the server stops, a client that does not read does not hold it', as
   for (const http2 of [false, true]) {
     const { app, port, url, path } = await start(t, http2, 100)
     if (http2) {
-      const session = connect(url)
+      const session = connectHttp2(url)
       session.on('error', () => {})
       const stream = session.request({ ':path': path })
       stream.on('error', () => {})

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
-import net from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { childEnv } from './child-env.js'
+import { connectSocket, once } from './deadline.js'
 import { until } from './engine.js'
 import { requireProgram } from './requires.js'
 
@@ -33,7 +34,7 @@ export async function nginxBefore (t: Test, port: number, location: readonly str
       access_log off; client_max_body_size 0; ${temp.join(' ')}
       server { listen 127.0.0.1:${own}; location / { proxy_pass http://127.0.0.1:${port}; ${location.join(' ')} } }
     }`)
-  const child = spawn(program, ['-p', directory, '-c', config, '-e', join(directory, 'error.log')], { stdio: 'ignore' })
+  const child = spawn(program, ['-p', directory, '-c', config, '-e', join(directory, 'error.log')], { stdio: 'ignore', env: childEnv })
   t.teardown(() => stop(child))
   await until(() => answers(own))
   return `http://127.0.0.1:${own}`
@@ -46,7 +47,7 @@ async function stop (child: ChildProcess): Promise<void> {
 }
 
 async function freePort (): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
+  const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   server.close()
@@ -57,7 +58,7 @@ async function freePort (): Promise<number> {
 
 async function answers (port: number): Promise<boolean> {
   return await new Promise<boolean>(resolve => {
-    const socket = net.connect(port, '127.0.0.1')
+    const socket = connectSocket(port)
     socket.once('connect', () => {
       socket.destroy()
       resolve(true)
