@@ -101,10 +101,12 @@ export class Bodies {
     const bytes = shortOf(error)
     try {
       if (bytes === undefined && !(error instanceof UploadGone)) return error
-      const left = await onShort(upload, bytes)
+      // The body may have saved some of its own bytes before these were gone, too.
+      const now = await this.#around.records.find(upload.id) ?? upload
+      const left = await onShort(now, bytes)
       if (bytes === undefined) return error
       assertUploading(left, true)
-      return new OffsetMismatch(offsetOf(left), start)
+      return offsetOf(left) === start ? error : new OffsetMismatch(offsetOf(left), start)
     } catch (later) {
       return later
     }

@@ -9,7 +9,8 @@ import type { ByteRange, ChecksumState, CompleteUpload, JsonValue, Upload } from
  * stays as it is until the host mends it (EACCES, EROFS, ENOTDIR …), and 503 to everything else but the package's own errors:
  * `errors.LocationInvalid` says that `upload.target` can never work.
  * Where fewer bytes are there than the record says, `write`, `finish`, `read` and `concat` throw {@link StorageShort}: `write` and `read`
- * before the first byte. The record shrinks to what is there, and the client hears from where to send again.
+ * before the first byte, and `write` also before further ones that would hide the gap. The record shrinks to what is there, and the
+ * client hears from where to send again.
  */
 export interface Storage {
   readonly capabilities: StorageCapabilities

@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import { StorageShort } from './contract.js'
 
 /** What one call hands to the kernel at most: IOV_MAX of Linux, macOS and the BSDs. */
 const maxBuffers = 1024
@@ -8,6 +9,14 @@ const maxInFlight = 2
 const maxHeld = 4
 /** Bytes between two syncs. */
 const syncInterval = 64 * 1024 * 1024
+
+export interface WriterOptions {
+  readonly confirm: (end: number) => void
+  readonly release?: (end: number) => void
+  readonly durable: boolean
+  /** Bytes that the file has at the start, as far as the record says. Default: 0 */
+  readonly stored?: number
+}
 
 interface Piece {
   end: number
@@ -21,14 +30,15 @@ interface Piece {
  *
  * When a write fails, the bytes before the failure are confirmed, then the system's error is thrown. Nothing is in
  * flight any more when the promise settles, so the descriptor may be closed.
+ * @throws {StorageShort} somebody has cut the file meanwhile: the next batch would only hide it behind a hole
  */
 export async function writeBatches (
   fd: number,
   start: number,
   batches: AsyncIterable<readonly Uint8Array[]>,
-  { confirm, release = () => {}, durable }: { confirm: (end: number) => void, release?: (end: number) => void, durable: boolean }
+  options: WriterOptions
 ): Promise<void> {
-  const writer = new OrderedWriter(fd, start, confirm, release, durable)
+  const writer = new OrderedWriter(fd, start, options)
   const iterator = batches[Symbol.asyncIterator]()
   for (;;) {
     const next = await writer.unlessFailed(iterator.next())
@@ -48,6 +58,8 @@ class OrderedWriter {
   readonly #confirm: (end: number) => void
   readonly #release: (end: number) => void
   readonly #durable: boolean
+  readonly #stored: number
+  readonly #start: number
   /** Writes that are not confirmed, in the order of the file. */
   #pieces: Piece[] = []
   #inFlight = 0
@@ -60,9 +72,11 @@ class OrderedWriter {
   #failure: { readonly error: unknown } | undefined
   #wake = (): void => {}
 
-  constructor (fd: number, start: number, confirm: (end: number) => void, release: (end: number) => void, durable: boolean) {
+  constructor (fd: number, start: number, { confirm, release = () => {}, durable, stored = 0 }: WriterOptions) {
     this.#fd = fd
     this.#release = release
+    this.#stored = stored
+    this.#start = start
     this.#position = this.#contiguous = this.#confirmed = start
     this.#confirm = confirm
     this.#durable = durable
@@ -87,7 +101,7 @@ class OrderedWriter {
     const hasRoom = (): boolean => this.#inFlight < maxInFlight && this.#pieces.length < maxHeld
     await this.#until(() => hasRoom() || this.#failure !== undefined)
     const buffers = batch.filter(buffer => buffer.byteLength > 0)
-    if (buffers.length === 0 || this.#failure !== undefined) return
+    if (buffers.length === 0 || this.#failure !== undefined || !await this.#hasAll()) return
     const piece: Piece = { end: this.#position, done: false, failed: false }
     this.#position += buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0)
     this.#pieces.push(piece)
@@ -103,6 +117,18 @@ class OrderedWriter {
       await this.#until(() => !this.#syncing)
     }
     if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  /** False when the file is shorter than it was. What is in flight may lie behind the cut: then nothing can be seen of it. */
+  async #hasAll (): Promise<boolean> {
+    if (this.#inFlight > 0 || this.#contiguous === this.#start) return true
+    const expected = Math.max(this.#stored, this.#contiguous)
+    const size = await new Promise<number | undefined>(resolve => {
+      fs.fstat(this.#fd, (error, stats) => { resolve(error === null ? stats.size : undefined) })
+    })
+    if (size === undefined || size >= expected) return true
+    this.#failure ??= { error: new StorageShort(size, expected) }
+    return false
   }
 
   #write (piece: Piece, buffers: Uint8Array[]): void {

@@ -133,7 +133,7 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
         progress.confirm(end, news)
         news = undefined
       }
-      await writeBatches(fd, start, batches, { confirm, release: end => progress.release?.(end), durable })
+      await writeBatches(fd, start, batches, { confirm, release: end => progress.release?.(end), durable, stored: storedEnd(upload) })
     } catch (error) {
       await close(fd).catch(() => {})
       throw error

@@ -28,6 +28,30 @@ export function declareLossTests (check: StorageCheck): void {
     assert.deepEqual(await stored.content(), bytes)
   })
 
+  check('bytes lost behind the back while a body comes: none goes behind them, and the error says how many are left', async (
+    storage, _, truncate
+  ) => {
+    if (truncate === undefined) return
+    for (const before of [0, SIZE]) {
+      const bytes = randomBytes(before + 2 * SIZE)
+      const stored = await StoredUpload.create(storage, { size: bytes.length, chunkSize: SIZE })
+      if (before > 0) await stored.write(0, [[bytes.subarray(0, before)]])
+      let arrived = (): void => {}
+      const isThere = new Promise<void>(resolve => { arrived = resolve })
+      async function * body (): AsyncGenerator<Uint8Array[]> {
+        yield [bytes.subarray(before, before + SIZE)]
+        await isThere
+        await truncate?.(stored.upload, LEFT)
+        yield [bytes.subarray(before + SIZE)]
+      }
+      const left = await leftOf(stored.write(before, body(), arrived, arrived))
+      stored.upload = { ...stored.upload, received: left === 0 ? [] : [[0, left]] }
+      await stored.write(left, [[bytes.subarray(left)]])
+      await stored.finish()
+      assert.deepEqual(await stored.content(), bytes)
+    }
+  })
+
   check('bytes lost behind the back: what is too short is not finished', async (storage, _, truncate) => {
     if (truncate === undefined) return
     const stored = await StoredUpload.create(storage, { size: SIZE })

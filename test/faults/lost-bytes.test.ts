@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readdir, rm, truncate } from 'node:fs/promises'
+import { readdir, rm, stat, truncate } from 'node:fs/promises'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
   chunkTasks, contentRange, formAppend, type Protocol, rawAppend, resumableHttp, tus, type Upload
 } from '../../src/index.js'
+import { RawHttp } from '../support/raw-http.js'
 import { type Answer, chunkForm, field, form, json, startServer, type TestServer } from '../support/server.js'
 
 const SIZE = 100_000
@@ -25,6 +27,8 @@ interface Client {
   offset (): Promise<number>
   complete (): Promise<Answer>
   download (): Promise<Answer>
+  /** Where the bytes of a {@link Wire.slow} request go. */
+  url? (): string
 }
 
 interface Wire {
@@ -34,6 +38,8 @@ interface Wire {
   /** Status of bytes behind those that were lost. */
   readonly refused: number
   readonly client: (server: TestServer) => Client
+  /** A request with the rest of the file; left out where its body is a form, which is stored as a whole. */
+  readonly slow?: (start: number) => { readonly method: string, readonly headers: Readonly<Record<string, string | number>> }
 }
 
 const TUS = { 'tus-resumable': '1.0.0', 'content-type': 'application/offset+octet-stream' }
@@ -43,6 +49,9 @@ const wires: Readonly<Record<string, Wire>> = {
   contentRange: {
     protocol: contentRange(),
     refused: 400,
+    slow: start => ({
+      method: 'PUT', headers: { 'content-range': `bytes ${start}-${SIZE - 1}/${SIZE}`, 'content-type': 'application/octet-stream' }
+    }),
     expected: answer => Number(field(answer, 'offset')),
     client (server) {
       let url = '/uploads/'
@@ -55,13 +64,15 @@ const wires: Readonly<Record<string, Wire>> = {
         send: put,
         offset: async () => Number(field(await server.send('GET', url), 'offset')),
         complete: async () => await server.send('POST', url, json({ md5 })),
-        download: async () => await server.send('GET', `${url}/file`)
+        download: async () => await server.send('GET', `${url}/file`),
+        url: () => url
       }
     }
   },
   tus: {
     protocol: tus(),
     refused: 409,
+    slow: start => ({ method: 'PATCH', headers: { ...TUS, 'upload-offset': start } }),
     expected: ({ headers }) => Number(headers['upload-offset']),
     client (server) {
       let url = ''
@@ -77,13 +88,15 @@ const wires: Readonly<Record<string, Wire>> = {
         send: patch,
         offset: async () => Number((await server.send('HEAD', url, { headers: TUS })).headers['upload-offset']),
         complete: async () => await patch(SIZE, SIZE),
-        download: async () => await server.send('GET', url)
+        download: async () => await server.send('GET', url),
+        url: () => url
       }
     }
   },
   resumableHttp: {
     protocol: resumableHttp(),
     refused: 409,
+    slow: start => ({ method: 'PATCH', headers: { ...HTTP, 'upload-offset': start, 'upload-complete': '?1' } }),
     expected: ({ headers }) => Number(headers['upload-offset']),
     client (server) {
       let url = ''
@@ -102,7 +115,8 @@ const wires: Readonly<Record<string, Wire>> = {
           return Number((await server.send('HEAD', url, { headers })).headers['upload-offset'])
         },
         complete: async () => await patch(SIZE, SIZE),
-        download: async () => await server.send('GET', url)
+        download: async () => await server.send('GET', url),
+        url: () => url
       }
     }
   },
@@ -199,6 +213,35 @@ for (const [name, { protocol, client: clientOf, refused, expected }] of Object.e
     const { status } = await client.send(SENT, SIZE)
     t.ok([404, 410].includes(status), `${status}`)
     t.match(server.lost, [{ status: 'removed', reason: 'lost' }])
+  })
+}
+
+for (const [name, { protocol, client: clientOf, slow, refused }] of Object.entries(wires)) {
+  if (slow === undefined) continue
+  t.test(`${name}: bytes that are lost while a body comes are asked for again`, async t => {
+    // Bytes of the body itself, and of one before.
+    for (const left of [SENT + 10_000, LEFT]) {
+      await t.test(`${left} bytes are left`, async t => {
+        const server = await start(t, protocol)
+        const client = clientOf(server)
+        await client.begin()
+        const connection = await RawHttp.connect(server.port)
+        t.teardown(() => { connection.reset() })
+        const { method, headers } = slow(SENT)
+        connection.request(method, client.url?.() ?? '', { ...headers, 'content-length': SIZE - SENT }, content.slice(SENT, 80_000))
+        const file = await fileOf(server.directory)
+        while ((await stat(file)).size < 80_000) await sleep(5)
+        await truncate(file, left)
+        connection.send(content.slice(80_000))
+        const answer = await connection.reply()
+        t.equal(answer.status, refused, answer.body)
+        t.equal(await client.offset(), left)
+        t.ok((await client.send(left, SIZE)).status < 300)
+        const done = await client.complete()
+        t.ok(done.status < 300, done.text)
+        t.ok((await client.download()).text === content, 'the file is right')
+      })
+    }
   })
 }
 

@@ -18,11 +18,12 @@ function intercept (t: Test): Calls {
     writev: (_fd: number, buffers: Uint8Array[], position: number, done: Done) => {
       writes.push({ position, done, buffers: buffers.length, length: buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0) })
     },
-    fdatasync: (_fd: number, done: (error: Error | null) => void) => { syncs.push(done) }
+    fdatasync: (_fd: number, done: (error: Error | null) => void) => { syncs.push(done) },
+    fstat: (_fd: number, done: (error: null, stats: { readonly size: number }) => void) => { done(null, { size: Infinity }) }
   }
-  const { writev, fdatasync } = fs
+  const { writev, fdatasync, fstat } = fs
   Object.assign(fs, replaced)
-  t.teardown(() => Object.assign(fs, { writev, fdatasync }))
+  t.teardown(() => Object.assign(fs, { writev, fdatasync, fstat }))
   return { writes, syncs }
 }
 
