@@ -80,6 +80,8 @@ export class ChecksumThread {
     }
     worker.unref()
     worker.on('message', (answer: HashAnswer) => {
+      // What the host preloads into each thread may send messages of its own.
+      if (!('state' in answer || 'error' in answer)) return
       const current = this.#current
       if (worker !== this.#worker || current === undefined) return
       this.#current = undefined
