@@ -84,8 +84,8 @@ async function serve (
     onJoinFailed: ({ video, error }: JoinReport) => { tell(`failed ${video.serial}: ${error.message}`) },
     ...options
   })
-  const { directory, metadata = memoryMetadata() } = settings
-  const registration = { prefix: '/', protocols: [protocol], storage: memoryStorage(), ...settings, metadata }
+  const { directory, metadata = memoryMetadata(), ...others } = settings
+  const registration = { prefix: '/', protocols: [protocol], storage: memoryStorage(), ...others, metadata }
   const server = await startServer(t, registration, { mayFail: true, ...directory !== undefined && { directory } })
   return { ...server, joiner, metadata, told, heard }
 }
