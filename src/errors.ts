@@ -12,7 +12,7 @@ export const NameTaken = createError(
 )
 /** Thrown when registering, too: the protocol, what Fastify says of the route, and what to do. */
 export const RouteTaken = createError<[string, string, string, { cause: unknown }]>(
-  'FST_CHUNKED_UPLOAD_ROUTE_TAKEN', 'chunked-upload: protocol "%s" finds a route in its way (%s): %s', 500
+  'FST_CHUNKED_UPLOAD_ROUTE_TAKEN', 'chunked-upload: protocol "%s" cannot declare a route (%s): %s', 500
 )
 /** Thrown when registering, too: a folder where nothing can ever be written. */
 export const DirectoryUnusable = createError<[string, string, { cause: unknown }]>(
@@ -38,7 +38,7 @@ export class SizeLimitExceeded extends SizeLimitError {
   constructor (readonly limit: number) { super(limit) }
 }
 
-const QuotaError = createError<[number]>('FST_CHUNKED_UPLOAD_QUOTA', 'Your uploads would take more than the %d bytes that they may', 413)
+const QuotaError = createError<[number]>('FST_CHUNKED_UPLOAD_QUOTA', 'Your uploads would exceed your quota of %d bytes', 413)
 /** All uploads of the user would take more than `limit` bytes together, with `wanted` more. */
 export class QuotaExceeded extends QuotaError {
   constructor (readonly limit: number, readonly wanted: number) { super(limit) }

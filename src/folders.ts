@@ -49,10 +49,10 @@ const REASONS: ReadonlyMap<unknown, string> = new Map([
   ['EACCES', 'the user of this process may not write there; change its permissions'],
   ['EPERM', 'the system does not let this process write there; change its permissions'],
   ['EROFS', 'its file system is read-only; mount it for writing'],
-  ['ENOTDIR', 'a file is in the way; remove it'],
+  ['ENOTDIR', 'a file is in the way; name another directory'],
   ['ELOOP', 'its symbolic links lead in a circle; correct them'],
   ['ENAMETOOLONG', 'its name is too long; shorten it'],
-  ['ENOENT', 'no folder can be made there']
+  ['ENOENT', 'no folder can be made there; name another directory']
 ])
 
 /**

@@ -137,11 +137,10 @@ export const adapter = (...methods: readonly string[]): Rule => ({
   explain: notCalled
 })
 
-/** What to say of a function that stands where belongs what it returns, such as `tus`. */
+/** The message for a function that was given instead of its result, such as `tus` instead of `tus()`. */
 export function notCalled (value: unknown): string | undefined {
   if (typeof value !== 'function') return undefined
-  const name = value.name === '' ? 'the function' : value.name
-  return `has a function, where belongs what it returns: write ${name}(), not ${name}`
+  return value.name === '' ? 'is a function: call it, and give its result' : `is the function ${value.name}: call it, as in ${value.name}()`
 }
 
 const ownStorage = adapter('create', 'write', 'finish', 'read', 'remove')
@@ -169,7 +168,7 @@ function wrongOption (
 ): { readonly name: string, readonly text: string } | undefined {
   for (const [name, value] of Object.entries(options)) {
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
-    if (rule === undefined) return { name, text: `is not an option; there are ${Object.keys(rules).join(', ')}` }
+    if (rule === undefined) return { name, text: `does not exist; the options are ${Object.keys(rules).join(', ')}` }
     if (value !== undefined && !rule.holds(value)) return { name, text: rule.explain?.(value) ?? rule.text }
   }
   const missing = Object.entries(rules).find(([name, { required }]) => required === true && options[name] === undefined)

@@ -207,6 +207,8 @@ const OWN_ROUTE_OPTIONS: readonly string[] = [
   'prefixTrailingSlash'
 ]
 
+const BYTES = 'must be a whole number of bytes, null for no limit, or a function of the request'
+
 /** Each option's rule; undefined stands for the default and is always right. */
 const RULES: Rules<ChunkedUploadOptions> = {
   name: text,
@@ -229,8 +231,8 @@ const RULES: Rules<ChunkedUploadOptions> = {
   maxBodyTime: duration(0, LONGEST_DELAY, '; 0 for never'),
   bodyMemory: whole(1),
   checksum: checksumOf(checksumAlgorithms),
-  maxBytes: either('must be bytes, null or a function', or(null, whole(0)), func),
-  maxStored: either('must be bytes, null or a function', or(null, whole(0)), func),
+  maxBytes: either(BYTES, or(null, whole(0)), func),
+  maxStored: either(BYTES, or(null, whole(0)), func),
   maxOpenUploads: or(null, whole(0)),
   allowedTypes: either(`${mediaTypes().text}, or a function`, mediaTypes('*/*'), func),
   detectType: func,

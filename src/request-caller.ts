@@ -16,7 +16,7 @@ export function requestCallers (options: ChunkedUploadOptions, log: FastifyBaseL
   const { user: userOf = defaultUser, userRestricted: restricted = true, maxBytes = null, maxStored = null } = options
   let told = false
   const tellingOnce = (error: unknown): never => {
-    if (!told) log.error({ err: error }, 'no request is served whose user cannot be known')
+    if (!told) log.error({ err: error }, 'requests are refused: their user cannot be determined')
     told = true
     throw error
   }
@@ -54,7 +54,7 @@ function asUserId (user: unknown, refuse: (error: unknown) => never): UserId | n
 function asLimit (name: 'maxBytes' | 'maxStored', bytes: unknown): number | null {
   if (bytes === undefined || bytes === null) return null
   if (typeof bytes === 'number' && bytes >= 0) return bytes
-  throw new InvalidOption(name, 'must return bytes, or null')
+  throw new InvalidOption(name, 'must return a number of bytes, or null for no limit')
 }
 
 /** Aborts when the client's connection, or its stream, is closed before the reply is written. */

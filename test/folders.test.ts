@@ -32,11 +32,11 @@ t.test('a directory that can never be used is refused with what to do, one that 
   const directory = t.testdir({ file: 'x' })
   symlinkSync('circle', path.join(directory, 'circle'))
   const refused: ReadonlyArray<readonly [directory: string, reason: RegExp]> = [
-    [path.join(directory, 'file'), /a file is in the way/],
-    [path.join(directory, 'file/below'), /a file is in the way/],
+    [path.join(directory, 'file'), /a file is in the way; name another directory/],
+    [path.join(directory, 'file/below'), /a file is in the way; name another directory/],
     [path.join(directory, 'circle/below'), /in a circle/],
     [path.join(directory, 'x'.repeat(256)), /too long/],
-    ...existsSync('/proc/self') ? [['/proc/nope', /no folder can be made there/] as const] : []
+    ...existsSync('/proc/self') ? [['/proc/nope', /no folder can be made there; name another directory/] as const] : []
   ]
   for (const [wrong, reason] of refused) {
     await t.rejects(checkDirectory(wrong), { code: 'FST_CHUNKED_UPLOAD_DIRECTORY', message: reason }, wrong)

@@ -26,8 +26,8 @@ const wrong: ReadonlyArray<readonly [name: string, values: readonly unknown[], t
   ['minRate', [-1, NaN, 0.5, null, '10kB'], /minRate/],
   ['maxBodyTime', [-1, NaN, null, false, '', '25d'], /0 for never/],
   ['checksum', [true, null, '', 'MD5', 'toString', 5], /must be false or one of md5, sha1/],
-  ['maxBytes', [-1, 1.5, NaN, Infinity, '5', true, {}], /must be bytes, null or a function/],
-  ['maxStored', [-1, 1.5, NaN, Infinity, '5', true, {}], /must be bytes, null or a function/],
+  ['maxBytes', [-1, 1.5, NaN, Infinity, '5', true, {}], /must be a whole number of bytes, null for no limit, or a function of the request/],
+  ['maxStored', [-1, 1.5, NaN, Infinity, '5', true, {}], /must be a whole number of bytes, null for no limit, or a function of the request/],
   ['maxOpenUploads', [-1, 1.5, NaN, '5', true, () => 5], /must be a whole number/],
   ['allowedTypes', ['image/*', null, [5], [''], true, ['image'], ['*'], ['*/png'], ['image/'], ['image/png; q=1'], [' image/png']], /media types.* or a function/],
   ['detectType', ['x', null, {}], /must be a function/],
@@ -63,8 +63,8 @@ t.test('every option that exists has wrong values above', async t => {
     t.fail('an unknown name passed')
   } catch (error) {
     const text = error instanceof Error ? error.message : ''
-    t.match(text, /option "maxByte" is not an option; there are /)
-    const names = text.slice(text.indexOf('there are ') + 10).split(', ').filter(name => !['logLevel', 'logSerializers'].includes(name))
+    t.match(text, /option "maxByte" does not exist; the options are /)
+    const names = text.slice(text.indexOf('the options are ') + 16).split(', ').filter(name => !['logLevel', 'logSerializers'].includes(name))
     t.strictSame(names.sort(), wrong.map(([name]) => name).sort())
   }
 })
@@ -72,7 +72,7 @@ t.test('every option that exists has wrong values above', async t => {
 t.test('names of Object.prototype are not options', async t => {
   for (const name of ['constructor', 'toString', '__proto__']) {
     const options: ChunkedUploadOptions = JSON.parse(`{ "${name}": 1 }`)
-    t.throws(() => { checkOptions(options) }, { message: `option "${name}" is not an option` })
+    t.throws(() => { checkOptions(options) }, { message: `option "${name}" does not exist` })
   }
 })
 

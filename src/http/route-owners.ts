@@ -21,7 +21,7 @@ export class RouteOwners {
   #advice (protocol: string, url: string): string {
     const owner = this.#owners.get(url)
     return owner === undefined
-      ? 'the app has declared it. Give this protocol or the registration another prefix'
-      : `it is of protocol "${owner}". Give one of the two a prefix of its own, as in { prefix: '/${protocol}' }`
+      ? 'the app or another registration has it. Give this protocol or the registration another prefix'
+      : `protocol "${owner}" has it. Give one of the two a prefix of its own, as in { prefix: '/${protocol}' }`
   }
 }

@@ -54,7 +54,7 @@ export interface FormAppendOptions {
 
 const RULES: Rules<FormAppendOptions> = {
   ...mountRules,
-  maxBytes: { ...or(null, whole(0)), text: 'must be bytes, a whole number, or null' },
+  maxBytes: { ...or(null, whole(0)), text: 'must be a whole number of bytes, or null for no limit' },
   expirationDelta: lifetime(0),
   checksum: checksumOf(checksumAlgorithms),
   contentRange: boolean,

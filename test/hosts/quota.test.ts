@@ -58,7 +58,7 @@ function newTask (bytes: number, user: string): Message {
   return { headers: { ...headers, 'x-user': user }, body }
 }
 
-const WORDS = 'Your uploads would take more than the 600 bytes that they may'
+const WORDS = 'Your uploads would exceed your quota of 600 bytes'
 const refused: Readonly<Record<keyof typeof stores, readonly [status: number, body: unknown]>> = {
   contentRange: [413, { detail: WORDS }],
   formAppend: [413, { error: WORDS }],
@@ -188,8 +188,8 @@ t.test('a form part that comes before its upload is known needs no room beside t
   t.equal(status, 200)
   const { upload_id: id } = Object(first)
   t.equal((await send(MIB, String(id))).status, 200)
-  t.match(await send(1, String(id)), { status: 413, json: { error: /more than the 2097152 bytes/ } })
-  t.match(await send(2 * MIB + 1), { status: 413, json: { error: /more than the 2097152 bytes/ } })
+  t.match(await send(1, String(id)), { status: 413, json: { error: /quota of 2097152 bytes/ } })
+  t.match(await send(2 * MIB + 1), { status: 413, json: { error: /quota of 2097152 bytes/ } })
 })
 
 const final = (...parts: readonly string[]): Record<string, string> => ({ ...TUS, 'upload-concat': `final;${parts.join(' ')}` })

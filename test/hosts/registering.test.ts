@@ -21,15 +21,15 @@ async function refusal (t: Test, options: object, before: (app: FastifyInstance)
 
 t.test('two protocols at one path: the message names both, the route and what to do', async t => {
   const text = await refusal(t, { protocols: [contentRange(), tus()] })
-  t.match(text, /^chunked-upload: protocol "tus" finds a route in its way \(Method .+ already declared for route '\/uploads\/'\): /)
-  t.match(text, 'it is of protocol "contentRange". Give one of the two a prefix of its own, as in { prefix: \'/tus\' }')
+  t.match(text, /^chunked-upload: protocol "tus" cannot declare a route \(Method .+ already declared for route '\/uploads\/'\): /)
+  t.match(text, 'protocol "contentRange" has it. Give one of the two a prefix of its own, as in { prefix: \'/tus\' }')
   t.match(await refusal(t, { protocols: [tus({ prefix: '/x' }), resumableHttp({ prefix: 'x/', name: 'ietf' })] }),
-    /protocol "ietf" finds .* it is of protocol "tus"\. .* \{ prefix: '\/ietf' \}/)
+    /protocol "ietf" cannot .* protocol "tus" has it\. .* \{ prefix: '\/ietf' \}/)
   t.equal(await refusal(t, { protocols: [contentRange(), tus({ prefix: '/tus' })] }), 'registered')
 })
 
-t.test('a route of the host in the way: the message says that it is the app, be it another registration', async t => {
-  const text = /protocol "contentRange" finds a route in its way \(Method .+ already declared for route '\/uploads\/?'\): the app has declared it\. Give/
+t.test('a route of the app or of another registration at the same path: the message says so', async t => {
+  const text = /protocol "contentRange" cannot declare a route \(Method .+ for route '\/uploads\/?'\): the app or another registration has it\. Give/
   t.match(await refusal(t, {}, app => app.get('/uploads/', async () => 'mine')), text)
   t.match(await refusal(t, { name: 'second', directory: t.testdir() }, async app => {
     await app.register(chunkedUpload, { prefix: '/uploads', storage: memoryStorage() })
@@ -39,12 +39,12 @@ t.test('a route of the host in the way: the message says that it is the app, be 
 
 t.test('what a list of protocols must not be is told with what to write', async t => {
   for (const [protocols, text] of [
-    [[tus], 'option "protocols" has a function, where belongs what it returns: write tus(), not tus'],
-    [contentRange, 'option "protocols" has a function, where belongs what it returns: write contentRange(), not contentRange'],
-    [[() => tus()], 'write the function(), not the function'],
-    [tus(), 'put this one into brackets, as in [tus()]'],
+    [[tus], 'option "protocols" has an item that is the function tus: call it, as in tus()'],
+    [contentRange, 'option "protocols" is the function contentRange: call it, as in contentRange()'],
+    [[() => tus()], 'is a function: call it'],
+    [tus(), 'put brackets around it, as in [tus()]'],
     [[tus(), {}], 'item 1 has no name, prefix and register'],
-    [[tus(), tus({ prefix: '/b' })], 'has two protocols of the name "tus", by which uploads know theirs: ' +
+    [[tus(), tus({ prefix: '/b' })], 'has two protocols with the name "tus", which uploads keep: ' +
       "give one of them another name and prefix, as in { name: 'tus2', prefix: '/tus2' }"]
   ] as const) t.match(await refusal(t, { protocols }), text)
 })
@@ -52,7 +52,7 @@ t.test('what a list of protocols must not be is told with what to write', async 
 t.test('an adapter that was not called is told the same way', async t => {
   for (const options of [{ storage: memoryStorage }, { metadata: memoryMetadata }]) {
     const [name] = Object.values(options).map(factory => factory.name)
-    t.match(await refusal(t, options), `has a function, where belongs what it returns: write ${name}(), not ${name}`)
+    t.match(await refusal(t, options), `is the function ${name}: call it, as in ${name}()`)
   }
 })
 

@@ -132,7 +132,7 @@ t.test('a user whose id cannot be known is refused in the words of each protocol
       const reply = await app.inject({ method: 'POST', url: '/tus/', headers: { ...tusHeaders, 'upload-length': '1' } })
       t.equal(reply.statusCode, 500)
       t.match(reply.payload, words)
-      t.equal(log.filter(line => line.includes('no request is served whose user cannot be known')).length, 1)
+      t.equal(log.filter(line => line.includes('requests are refused: their user cannot be determined')).length, 1)
       for await (const upload of app.chunkedUpload.list()) t.fail(`there is ${upload.id}`)
     })
   }

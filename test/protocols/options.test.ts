@@ -272,7 +272,7 @@ for (const [factory, { make, needed = {}, wrong, right }] of Object.entries(case
   t.test(`${factory} refuses names that it does not know`, async t => {
     for (const name of ['nope', 'maxSize', 'directry', 'toString', '__proto__']) {
       t.throws(() => make(Object.defineProperty({ ...needed }, name, { value: 3, enumerable: true })), {
-        code, message: `option "${factory}.${name}" is not an option; there are `
+        code, message: `option "${factory}.${name}" does not exist; the options are `
       })
     }
   })
@@ -283,7 +283,7 @@ for (const [factory, { make, needed = {}, wrong, right }] of Object.entries(case
       t.fail('an unknown name passed')
     } catch (error) {
       const text = error instanceof Error ? error.message : ''
-      t.strictSame(text.slice(text.indexOf('there are ') + 10).split(', ').sort(), Object.keys(wrong).sort())
+      t.strictSame(text.slice(text.indexOf('the options are ') + 16).split(', ').sort(), Object.keys(wrong).sort())
     }
   })
 
