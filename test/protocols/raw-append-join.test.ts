@@ -299,7 +299,7 @@ t.test('clips and the file that is made of them count in the quota', async t => 
   server.joiner.go()
   await server.heard(1)
   t.equal(await read(server, 1), 'aaaa+bbbb')
-  t.match(await append(server, 1, 'cc'), { status: 413, json: { error: /more than the 10 bytes/ } })
+  t.match(await append(server, 1, 'cc'), { status: 413, json: { error: /quota of 10 bytes/ } })
   t.equal((await append(server, 1, 'c')).status, 200)
 })
 
