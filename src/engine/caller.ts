@@ -42,10 +42,12 @@ export interface CallerHooks {
 
 /**
  * The caller for uploads that only serve another one, such as a part whose place is not known yet. They are unknown to the mount's clients,
- * do not count as open ones, and the host is neither asked nor told of them. Their bytes count, but need no room in a quota.
+ * do not count as open ones, and the host is neither asked nor told of them. Their bytes count. They need no room in a quota that is used
+ * up, as what they bring has its place there, but with all else they may take no more than twice the quota.
  */
 export function internalCaller (caller: Caller): Caller {
-  return { ...caller, internal: true, restricted: false, maxStored: null, hooks: {} }
+  const maxStored = caller.maxStored === null ? null : 2 * caller.maxStored
+  return { ...caller, internal: true, restricted: false, maxStored, hooks: {} }
 }
 
 /** How the host wants the last request answered; what is left out stays as the protocol words it. */

@@ -135,7 +135,7 @@ t.test('a size that is told after the creation counts from then on', async t => 
   t.equal(await codeOf(engine.create(ann, draftOf({ size: MIB + 1 }))), 'QUOTA')
 })
 
-t.test('bytes that the server puts aside count, but need no room', async t => {
+t.test('bytes that the server puts aside count, and have as much room again', async t => {
   const engine = engineOn()
   const { id } = await engine.create(ann, draftOf({ size: 10 * MIB }))
   await engine.write(ann, id, { start: 0, body: bodyOf(Buffer.alloc(10 * MIB, 1)) })
@@ -143,6 +143,10 @@ t.test('bytes that the server puts aside count, but need no room', async t => {
   const aside = await engine.create(inner, draftOf({ size: 1000 }))
   const { upload } = await engine.write(inner, aside.id, { start: 0, body: bodyOf(Buffer.alloc(1000, 2)) })
   t.equal(await taken(engine), 10 * MIB + 1000)
+  t.equal(await codeOf(engine.create(inner, draftOf({ size: 10 * MIB }))), 'QUOTA')
+  const unknown = await engine.create(inner, draftOf({ size: null }))
+  t.equal(await codeOf(engine.write(inner, unknown.id, { start: 0, body: bodyOf(Buffer.alloc(10 * MIB)), atomic: true })), 'QUOTA')
+  await engine.remove(inner, unknown.id)
   await engine.replace(ann, id, 500, upload)
   t.equal((await stored(engine, await engine.get(ann, id), [499, 501])).toString('hex'), '0102')
   t.equal(await taken(engine), 10 * MIB)

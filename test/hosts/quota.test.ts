@@ -1,3 +1,5 @@
+import { readdir, stat } from 'node:fs/promises'
+import path from 'node:path'
 import t, { type Test } from 'tap'
 import {
   type ChunkedUploadOptions, chunkTasks, contentRange, formAppend, rawAppend, resumableHttp, tus, type TusOptions, type Upload
@@ -5,7 +7,7 @@ import {
 import { until } from '../support/engine.js'
 import { RawHttp } from '../support/raw-http.js'
 import {
-  type Answer, form, json, type Message, type StartOptions, startServer, type TestServer, usersByHeader
+  type Answer, field, form, json, type Message, type StartOptions, startServer, type TestServer, usersByHeader
 } from '../support/server.js'
 
 const OCTETS = { 'content-type': 'application/octet-stream' }
@@ -72,6 +74,12 @@ async function uploadsOf (server: TestServer): Promise<readonly Upload[]> {
   const uploads: Upload[] = []
   for await (const upload of server.app.chunkedUpload.list()) uploads.push(upload)
   return uploads
+}
+
+async function bytesOnDisk (directory: string): Promise<number> {
+  const files = (await readdir(directory, { recursive: true })).filter(name => name.endsWith('.part'))
+  const sizes = await Promise.all(files.map(async name => (await stat(path.join(directory, name)).catch(() => ({ size: 0 }))).size))
+  return sizes.reduce((sum, size) => sum + size, 0)
 }
 
 function received (uploads: readonly Upload[]): number {
@@ -190,6 +198,30 @@ t.test('a form part that comes before its upload is known needs no room beside t
   t.equal((await send(MIB, String(id))).status, 200)
   t.match(await send(1, String(id)), { status: 413, json: { error: /quota of 2097152 bytes/ } })
   t.match(await send(2 * MIB + 1), { status: 413, json: { error: /quota of 2097152 bytes/ } })
+})
+
+t.test('invariant 11: what the server keeps for a moment takes as much room again, and no more, by however many connections', async t => {
+  const server = await serve(t, { maxStored: 2 * MIB })
+  const task = field(await server.send('POST', '/tasks/create', newTask(2 * MIB, 'eve')), 'task_id')
+  const whole = form([{ name: 'chunk', filename: 'b', content: Buffer.alloc(2 * MIB, 1) }])
+  const first = { headers: { ...whole.headers, 'x-user': 'eve' }, body: whole.body }
+  t.equal((await server.send('POST', `/tasks/chunk/${task}/0`, first)).status, 200)
+  const requests = { '/form/upload/': { name: 'file', user: 'ann' }, [`/tasks/chunk/${task}/0`]: { name: 'chunk', user: 'eve' } }
+  for (const [url, { name, user }] of Object.entries(requests)) {
+    const { headers, body } = form([{ name, filename: 'a.bin', content: Buffer.alloc(1.5 * MIB, 2) }])
+    const open = await Promise.all(Array.from({ length: 6 }, async () => await RawHttp.connect(server.port)))
+    t.teardown(() => { for (const connection of open) connection.reset() })
+    let refused = 0
+    for (const connection of open) {
+      const type = String(headers?.['content-type'])
+      connection.request('POST', url, { 'content-type': type, 'x-user': user, 'content-length': body.length }, body.subarray(0, -100))
+      connection.reply().then(({ status }) => { if (status === 413 || status === 403) refused++ }, () => {})
+    }
+    await until(() => refused >= 4)
+    t.ok(await bytesOnDisk(server.directory) <= (user === 'ann' ? 2 : 0) * MIB + 4 * MIB, url)
+    for (const connection of open) connection.reset()
+    await until(async () => await bytesOnDisk(server.directory) <= 2 * MIB)
+  }
 })
 
 const final = (...parts: readonly string[]): Record<string, string> => ({ ...TUS, 'upload-concat': `final;${parts.join(' ')}` })
