@@ -45,7 +45,7 @@ await app.register(chunkedUpload, {
     contentRange({ prefix: 'uploads' }),
     tus({ prefix: 'tus' }),
     resumableHttp({ prefix: 'resumable', removeFinished: true }),
-    // Everybody may see everything here, so that nobody has to send what is there already.
+    // Here all clients may see all files, so that none has to send what is there already.
     chunkTasks({ prefix: 'api/files/upload', dedupe: 'all' }),
     formAppend({ prefix: 'api', maxBytes: null, expirationDelta: 24 * 3600 * 1000 }),
     rawAppend()
@@ -63,7 +63,7 @@ const fileUrls: Readonly<Record<string, (upload: Upload) => string>> = {
   rawAppend: ({ serial }) => `/get_video/${serial}/`
 }
 
-// Anonymous uploads are nobody's, so that no protocol lists them. Here everybody may see all that is finished.
+// Anonymous uploads have no user, so no protocol lists them. Here all clients may see all that is finished.
 app.get('/files', async (_request, reply) => {
   const files = []
   for await (const upload of app.chunkedUpload.list()) {

@@ -26,7 +26,7 @@ export class PaceWatch {
   #lookedAt = performance.now()
   #pausedAt: number | undefined
 
-  /** @param isPaused whether a body that brings nothing is to be borne with. Default: what {@link pause} and {@link resume} say */
+  /** @param isPaused true while a body may bring nothing. Default: what {@link pause} and {@link resume} say */
   constructor (pace: BodyPace, onLate: (error: Error) => void, isPaused = (): boolean => this.#pausedAt !== undefined) {
     this.#pace = pace
     this.#onLate = onLate

@@ -26,7 +26,7 @@ export const UploadExpired = createError('FST_CHUNKED_UPLOAD_EXPIRED', 'Upload h
 /** Removed by the client or the host, invalid by a protocol's rule, or lost by the storage. */
 export const UploadGone = createError('FST_CHUNKED_UPLOAD_GONE', 'Upload is gone', 410)
 export const UploadComplete = createError('FST_CHUNKED_UPLOAD_COMPLETE', 'Upload is already complete', 409)
-/** The lock was not to be had in time. */
+/** The lock did not come free in time. */
 export const UploadBusy = createError('FST_CHUNKED_UPLOAD_BUSY', 'Upload is in use by another request', 503)
 export const TooManyUploads = createError('FST_CHUNKED_UPLOAD_TOO_MANY', 'Too many unfinished uploads: at most %d', 429)
 export const UserRequired = createError('FST_CHUNKED_UPLOAD_USER_REQUIRED', 'Authentication is required', 401)
@@ -82,7 +82,7 @@ export const ChecksumUnsupported = createError<[string]>(
 export const ChecksumMismatch = createError<[string]>('FST_CHUNKED_UPLOAD_CHECKSUM', 'Checksum (%s) does not match', 400)
 
 // ── Requests that ended early ───────────────────────────────────────────────────────────────────────────────────────
-/** The connection broke in the body. Nobody is left to read the answer. */
+/** The connection broke in the body. The answer has no reader. */
 export const BodyCut = createError('FST_CHUNKED_UPLOAD_BODY_CUT', 'Request body ended early', 400)
 /** The connection closed before the reply, while the file was read for it. What was found out is kept for the next request. */
 export const ClientGone = createError('FST_CHUNKED_UPLOAD_CLIENT_GONE', 'Client left before its reply', 400)
@@ -115,7 +115,7 @@ export const ForeignClient = createError<[string, string, string]>(
 export const FormTooLarge = createError<[string]>('FST_CHUNKED_UPLOAD_FORM_TOO_LARGE', 'Form is too large: %s', 413)
 
 // ── Encryption at rest ──────────────────────────────────────────────────────────────────────────────────────────────
-/** The file is encrypted, and nobody gave the password; or there is none, as the file is in clear. */
+/** The file is encrypted, and no password was given; or there is none, as the file is in clear. */
 export const PasswordRequired = createError('FST_CHUNKED_UPLOAD_PASSWORD_REQUIRED', 'This needs the password of an encrypted file', 403)
 /** Each check takes long, so that only some may wait for theirs. */
 export const TooManyPasswords = createError(

@@ -42,7 +42,7 @@ export interface Rule {
   readonly text: string
   /** What the message says of this value instead. */
   readonly explain?: (value: unknown) => string | undefined
-  /** There is no default that undefined could stand for. */
+  /** The option has no default, so undefined is wrong. */
   readonly required?: boolean
 }
 

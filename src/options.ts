@@ -155,7 +155,7 @@ export interface ChunkedUploadOptions {
    * @default `request.user.id`, else `request.user.sub` (@fastify/jwt); null without a `request.user`
    */
   readonly user?: ((request: FastifyRequest) => MaybePromise<UserId | null | undefined>) | undefined
-  /** Uploads of a user are that user's alone, and unknown to everybody else. drf: USER_RESTRICTED. @default true */
+  /** Uploads of a user are that user's alone, and unknown to other users. drf: USER_RESTRICTED. @default true */
   readonly userRestricted?: boolean | undefined
   /** Requests without a user are refused, with the protocol's own answer. @default false */
   readonly requireUser?: boolean | undefined

@@ -9,7 +9,7 @@ import type { Upload, UserId } from './upload.js'
 import { UploadTypes } from './upload-types.js'
 
 /**
- * Tells on whose behalf a request acts: its user, its limits, and the host's hooks bound to it.
+ * The caller that a request acts for: its user, its limits, and the host's hooks bound to it.
  * @param log is told once when the user of a request cannot be known; each of these requests is refused
  */
 export function requestCallers (options: ChunkedUploadOptions, log: FastifyBaseLogger): (protocol: string) => Uploads['caller'] {
@@ -34,7 +34,7 @@ export function requestCallers (options: ChunkedUploadOptions, log: FastifyBaseL
 const USER_MISSING = 'must say who sends the request: `request.user` is there, but has neither `id` nor `sub`. ' +
   'Set `user`, such as `user: request => request.user?.email ?? null`'
 
-/** An id that the host means to be one, or what cannot be one: a user that is there must not pass for an anonymous one. */
+/** The id that the host gave, or an error: a user without a usable id must not pass for an anonymous one. */
 function defaultUser (request: FastifyRequest): unknown {
   const user: unknown = 'user' in request ? request.user : undefined
   if (!isObject(user)) return user
@@ -50,7 +50,7 @@ function asUserId (user: unknown, refuse: (error: unknown) => never): UserId | n
   return refuse(new InvalidOption('user', 'must return a string that is not empty, a finite number, or null for an anonymous request'))
 }
 
-/** What is no number must not pass for no limit. @throws {InvalidOption} */
+/** A value that is no number must not pass for "no limit". @throws {InvalidOption} */
 function asLimit (name: 'maxBytes' | 'maxStored', bytes: unknown): number | null {
   if (bytes === undefined || bytes === null) return null
   if (typeof bytes === 'number' && bytes >= 0) return bytes

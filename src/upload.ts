@@ -1,4 +1,4 @@
-/** Who uploads: what the host's `user` option returns for a request. */
+/** The user of a request, as the host's `user` option returns it. */
 export type UserId = string | number
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue }
@@ -44,7 +44,7 @@ export interface UploadFields {
   readonly contentType: string | null
   /** The client's own data and what the host's `onCreate` added. */
   readonly metadata: JsonObject
-  /** What the protocol has to remember; nobody else reads it. */
+  /** What the protocol has to remember; nothing else reads it. */
   readonly protocolState: JsonObject
   /** Declared size in bytes; null while unknown. */
   readonly size: number | null
@@ -95,7 +95,7 @@ export interface UploadFields {
    */
   readonly epoch?: string
   /**
-   * A checksum that nobody asked for, by which bytes that a power cut took are missed. Left out where `checksum` serves, and where the
+   * A checksum that was not asked for. It shows when a power cut has taken bytes. Left out where `checksum` serves, and where the
    * storage needs none.
    */
   readonly guard?: UploadChecksum

@@ -27,7 +27,7 @@ export function formatDate (time) {
   return dates.format(time)
 }
 
-/** A file's name to look at, without the characters that turn the direction of writing: behind one, "gnp.exe" reads "exe.png". */
+/** A file's name to look at, without the characters that turn the direction of writing: after one, "gnp.exe" reads "exe.png". */
 export function formatName (name) {
   return name.replace(/\p{Bidi_Control}/gu, '')
 }

@@ -29,7 +29,7 @@ export const protocols = [{
 }, {
   name: 'formAppend',
   title: 'Form append',
-  about: 'Multipart forms, one behind the other. It has no question for where to go on: the page sends an empty chunk and reads the ' +
+  about: 'Multipart forms, one after the other. It has no question for where to go on: the page sends an empty chunk and reads the ' +
     'offset off the answer. There is no cancelling either: what is cancelled here expires on the server after a day.',
   client: new FormAppend('/api/')
 }, {

@@ -7,7 +7,7 @@ export function fingerprint ({ name, size, lastModified }) {
  * The unfinished uploads, remembered across reloads in IndexedDB: { key, name, size, lastModified, id, offset,
  * paused, handle, protocol }.
  * `handle` (FileSystemFileHandle, where the browser has such) opens the file again without asking the user to find it.
- * Where IndexedDB is not to be had, nothing is remembered and everything else works.
+ * Where IndexedDB is not available, nothing is remembered and everything else works.
  */
 export class Store {
   #database

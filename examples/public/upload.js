@@ -174,7 +174,7 @@ export class Upload extends EventTarget {
     }
   }
 
-  /** Never aborted: the id would be lost, and the server left with an upload that nobody knows. */
+  /** Never aborted: the id would be lost, and the server left with an upload that no client knows. */
   async #create (checksum) {
     const end = Math.min(FIRST_CHUNK, this.size)
     this.#checksum?.upTo(end)

@@ -9,7 +9,7 @@ import type { WriteRequest } from './write.js'
 /** Bytes that a body without an announced length takes at a time, where there is plenty of room. */
 const STEP = 64 * 1024 * 1024
 
-/** What the quota lets one body bring to an upload whose size nobody has declared: before it is read, or step by step as it comes. */
+/** What the quota lets one body bring to an upload without a declared size: before it is read, or step by step as it comes. */
 export class Allowance {
   readonly #quota: Quota
   readonly #caller: Caller

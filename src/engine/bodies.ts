@@ -114,12 +114,12 @@ export class Bodies {
 
   /** Writes a body that comes from the storage. */
   async writeStored (caller: Caller, upload: UploadingUpload, request: WriteRequest, hold: Hold): Promise<UploadingUpload> {
-    // It may break before its bytes are wanted, when nobody listens yet.
+    // It may break before its bytes are wanted, before there is a listener.
     request.body.on('error', () => {})
     try {
       return asUploading(await this.write({ ...caller, hooks: {} }, upload, { ...request, own: true }, hold))
     } catch (error) {
-      // Nobody sent this body: that it broke off is the storage's trouble.
+      // No client sent this body: if it breaks off, the fault is the storage's.
       if (error instanceof BodyCut) await asked(() => Promise.reject(error.cause))
       throw error
     } finally {

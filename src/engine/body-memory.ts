@@ -8,8 +8,8 @@ export const BODY_MEMORY = 64 * 1024 * 1024
  * The memory for all bodies together, in lanes. A body that holds more than a little needs a lane, and gives it back as soon as it holds
  * nothing. One that finds none goes on in small steps, each once its last one is stored, until it gets the lane of another.
  *
- * There is no deadlock: who waits for a lane holds none, and who has one needs nothing else to come to its end. So a lane comes free,
- * also with a storage that lets go of bytes only after many of them: who then holds some has a lane, or gets one in its turn.
+ * There is no deadlock: a body that waits for a lane holds none, and a body that has one needs nothing else to end. So a lane comes free,
+ * also with a storage that lets go of bytes only after many of them: a body that then holds some has a lane, or gets one in its turn.
  */
 export class BodyMemory {
   #free: number
@@ -32,7 +32,7 @@ export class BodyMemory {
     return true
   }
 
-  /** Waits in line for a lane, which then belongs to whom `granted` tells. @returns leaves the line */
+  /** Waits in line for a lane, which belongs to the body from the call of `granted` on. @returns leaves the line */
   wait (granted: () => void): () => void {
     this.#waiting.add(granted)
     return () => { this.#waiting.delete(granted) }

@@ -31,7 +31,7 @@ export interface BodySourceOptions extends BodyPace {
 
 /**
  * A request body as batches for storage. It never throws: whatever goes wrong ends it, what came until then is handed on,
- * and {@link ended} says why. The stream itself is left paused, neither destroyed nor drained: that is up to who owns the connection.
+ * and {@link ended} says why. The stream itself is left paused, neither destroyed nor drained: that is up to the owner of the connection.
  */
 export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   /** Undefined while the body flows. `end` may still turn into `cut`. */
@@ -63,7 +63,7 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
     this.#batches = new Batches(blocks)
     this.#limit = limit
     this.#memory = memory
-    // Stays to the end of the stream: a late error of one that nobody reads any more must not end the process.
+    // Stays to the end of the stream: a late error of one that is no longer read must not end the process.
     body.on('error', this.#onCut)
     if (body.readableEnded) this.#end('end')
     else if (body.destroyed) this.#onCut(body.errored ?? undefined)
@@ -239,13 +239,13 @@ export class BodySource implements AsyncIterable<readonly Uint8Array[]> {
   readonly #onCut = (error?: unknown): void => {
     // The error itself comes only after 'aborted'.
     if (this.ended === undefined || this.ended === 'cut') this.cause ??= error
-    // Who reads the form around a body may be the first to see that nothing comes any more.
+    // The reader of the form around a body may be the first to see that nothing comes any more.
     this.#end(error instanceof BodyStalled ? 'stalled' : 'cut')
   }
 
   /**
    * Comes before the error, if one comes at all. It may even come after the end: a sender on HTTP/2 that gives up may first end
-   * its body in form. As long as nobody has counted on that end, it is a cut.
+   * its body in form. Until a reader has relied on that end, it is a cut.
    */
   readonly #onAborted = (): void => {
     if (this.ended === 'end') this.ended = 'cut'

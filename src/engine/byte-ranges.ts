@@ -50,7 +50,7 @@ export function countBytes (ranges: readonly ByteRange[]): number {
   return ranges.reduce((sum, [start, end]) => sum + end - start, 0)
 }
 
-/** Where the gap that has byte `position` ends, Infinity behind the last range; undefined when the byte is in `ranges`. */
+/** Where the gap that has byte `position` ends, Infinity after the last range; undefined when the byte is in `ranges`. */
 export function gapAt (ranges: readonly ByteRange[], position: number): number | undefined {
   for (const [start, end] of ranges) {
     if (position < start) return start

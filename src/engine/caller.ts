@@ -5,7 +5,7 @@ export interface Caller {
   /** The mount: uploads of other mounts are unknown to it. Null for the host itself, which sees those of all mounts of its registration. */
   readonly protocol: string | null
   readonly user: UserId | null
-  /** Works with uploads that only serve another one, and sees no others. Left out for all who act for a client or the host. */
+  /** Works with uploads that only serve another one, and sees no others. Left out for all that act for a client or the host. */
   readonly internal?: true
   /** Hides uploads of other users. */
   readonly restricted: boolean

@@ -11,8 +11,8 @@ const STEP_BYTES = 64 * 1024 * 1024
 
 /**
  * Lets the checksum of an upload whose chunks come side by side follow them, so that completion finds it nearly done however large
- * the file is. It works beside the bodies, holding the upload as they do: whoever wants the upload for himself (to complete, replace
- * or remove) stops it. One server follows an upload at a time; what it has is saved, so that another may go on.
+ * the file is. It works beside the bodies, holding the upload as they do: an operation that wants the upload exclusively (to complete,
+ * replace or remove) stops it. One server follows an upload at a time; what it has is saved, so that another may go on.
  */
 export class ChecksumFollower {
   readonly #records: Records
@@ -26,7 +26,7 @@ export class ChecksumFollower {
     this.#checksums = checksums
   }
 
-  /** Starts to follow if there is enough to do and nobody does; ends by itself when it has caught up. */
+  /** Starts to follow if there is enough to do and no other does it; ends by itself when it has caught up. */
   follow (upload: Upload): void {
     const { id } = upload
     if (this.#following.has(id) || bytesBehind(upload) < FOLLOW_BYTES) return

@@ -191,7 +191,7 @@ export class Completion {
     }
   }
 
-  /** Asks the host. Where he refuses, a size that only this completion settled is open again, so that more bytes may follow. */
+  /** Asks the host. If the host refuses, a size that only this completion settled is open again, so that more bytes may follow. */
   async #unlessRefused<T> (upload: UploadingUpload, ask: () => Promise<T>): Promise<T> {
     try {
       return await ask()

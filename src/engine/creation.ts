@@ -25,7 +25,7 @@ export interface CreationSurroundings {
 
 /** What makes an upload the same one as another: see {@link Creation.createOnce}. */
 export interface Sameness {
-  /** Equal for equal requests. Whoever knows it knows the upload's id. */
+  /** Equal for equal requests. It reveals the upload's id. */
   readonly key: string
   /** Ids of the uploads that it is made of. */
   readonly sources: readonly string[]
@@ -57,7 +57,7 @@ export class Creation {
 
   /**
    * @param stateOf what the protocol has to remember, where that takes long to make: asked once nothing refuses the upload any more
-   * @param id left out for one that nobody can guess
+   * @param id left out for one that cannot be guessed
    * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link ChecksumUnsupported} {@link TooManyUploads} {@link QuotaExceeded}
    * and what `onCreate` throws
    */
@@ -117,7 +117,7 @@ export class Creation {
     return asUploading(await this.#records.update(upload.id, current => ({ ...asUploading(current), ...changes }), upload))
   }
 
-  /** The record first: a crash leaves no bytes of which nobody knows. */
+  /** The record first: a crash leaves no bytes without a record. */
   async #store (upload: UploadingUpload, serial: boolean): Promise<Upload> {
     const plan = await asked(async () => this.#storage.plan?.(upload) ?? null)
     const planned = await this.#records.create(this.#guarded({ ...upload, storageState: plan }), serial)
@@ -142,7 +142,7 @@ export class Creation {
     }
   }
 
-  /** The record once the bytes have their place; whoever lists uploads may have found and removed it before. @throws {UploadGone} */
+  /** The record once the bytes have their place; a list may have found and removed it before. @throws {UploadGone} */
   async #settle (made: Upload, planned: Upload): Promise<Upload> {
     const { storageState } = made
     const there = isDeepStrictEqual(storageState, planned.storageState)
@@ -152,11 +152,11 @@ export class Creation {
     return there
   }
 
-  /** Leaves nothing of an upload that nobody was told of. What it cannot remove expires. */
+  /** Leaves nothing of an upload whose id no client has. What it cannot remove expires. */
   async #undo (made: Upload): Promise<void> {
     const current = await this.#records.find(made.id)
     const unused = current?.version === made.version
-    // Somebody found it in a list and uses it.
+    // Another request found it in a list and uses it.
     if (current !== undefined && current.status !== 'removed' && !unused) return
     await this.#storage.remove(made)
     if (unused) await this.#records.delete(made.id)

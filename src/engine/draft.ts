@@ -40,7 +40,7 @@ export interface NewUploadRules {
   readonly slides: boolean
   /** The registration; undefined where all share their uploads. */
   readonly scope: string | undefined
-  /** Undefined for one that nobody can guess. */
+  /** Undefined for one that cannot be guessed. */
   readonly id?: string | undefined
 }
 

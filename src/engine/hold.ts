@@ -2,7 +2,7 @@ import { ShuttingDown } from '../errors.js'
 import type { Claim, Lock, Locks } from '../locks/contract.js'
 import { adapterError } from './records.js'
 
-/** What a holder hears of others who want its lock. */
+/** What a holder hears of others that want its lock. */
 export type HolderClaim = Exclude<Claim, 'wait'> | 'lost'
 
 export interface HoldRequest {
@@ -12,7 +12,7 @@ export interface HoldRequest {
   readonly timeout: number
 }
 
-/** The locks that one operation holds. A claim that comes before somebody listens is kept for him. */
+/** The locks that one operation holds. A claim that comes before there is a listener is kept for it. */
 export class Hold {
   #listener: ((claim: HolderClaim) => void) | undefined
   #claim: HolderClaim | undefined
@@ -52,7 +52,7 @@ const RANK: Readonly<Record<HolderClaim, number>> = { yield: 1, stop: 2, lost: 3
 
 /**
  * Runs `work` while holding the lock of `key`.
- * @throws {UploadBusy} when it was not to be had in time
+ * @throws {UploadBusy} when it did not come free in time
  */
 export async function holding<T> (
   locks: Locks, key: string, request: HoldRequest, hold: Hold, signal: AbortSignal, work: () => Promise<T>

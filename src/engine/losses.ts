@@ -47,7 +47,7 @@ export class Losses {
     return upload.status === 'complete' && upload.synced !== true
   }
 
-  /** True when the record is borne out by what can be seen of its bytes at once. */
+  /** True when what can be seen of the bytes at once agrees with the record. */
   async seemsRight (upload: Upload): Promise<boolean> {
     return !this.isDue(upload) && await this.isLongEnough(upload)
   }
@@ -60,7 +60,7 @@ export class Losses {
 
   /**
    * The record as its bytes bear it out. Under the upload's exclusive lock.
-   * @throws {TakenOver} {@link ShuttingDown} when somebody wants the upload otherwise before all of it was read
+   * @throws {TakenOver} {@link ShuttingDown} when another request claims the upload before all of it was read
    */
   async bornOut (upload: Upload, hold?: Hold): Promise<Upload> {
     if (upload.status === 'removed') return upload
@@ -106,7 +106,7 @@ export class Losses {
     if (checksum !== null && checksum.value !== null && storage.verifiable?.(upload) !== false) {
       if (await this.#digestOf(upload, checksum.algorithm, upload.size, hold) !== checksum.value) return await this.#lose(upload)
     }
-    // Until the memory of the system is gone, nobody sees what the disk has.
+    // As long as the system has the bytes in memory, what is on the disk cannot be seen.
     if (isDistrusted(upload, storage)) return upload
     await sync(upload)
     return await records.update(upload.id, synced, upload)
@@ -181,7 +181,7 @@ export class Losses {
     return less
   }
 
-  /** The bytes that are left stay where they are: they may be all that somebody has. */
+  /** The bytes that are left stay where they are: they may be the only copy. */
   async #lose (upload: Upload): Promise<Upload> {
     const { records, onLost } = this.#around
     const removedAt = Date.now()

@@ -28,7 +28,7 @@ export function placeOf (upload: UploadingUpload, request: WriteRequest, rules: 
   const maxBytes = rules.maxBytes ?? Infinity
   const offset = offsetOf(upload)
   const start = request.start === 'end' ? offset : request.start
-  // Whoever sends the next bytes without a look at the offset would leave out what was lost.
+  // A client that sends the next bytes without asking for the offset would leave out what was lost.
   if (request.start === 'end' && lacksLost(upload) && request.informed !== true) throw new UploadGone()
 
   if (request.size !== undefined && upload.size !== null && request.size !== upload.size) throw new SizeConflict(upload.size, request.size)

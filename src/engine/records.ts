@@ -23,7 +23,7 @@ export function isUploadId (id: string): boolean {
   return ID.test(id)
 }
 
-/** Reads and changes records, for callers who may see them. */
+/** Reads and changes records, for callers that may see them. */
 export class Records {
   readonly #metadata: Metadata
   readonly #scope: string | undefined

@@ -19,7 +19,7 @@ export interface SaveSurroundings {
   readonly records: Records
   readonly hold: Hold
   readonly saveEvery: SaveEvery
-  /** The end of this body is the end of the file: it settles a size that nobody has declared. */
+  /** The end of this body is the end of the file: it settles a size that was not declared. */
   readonly final: boolean
   /** The storage's. */
   readonly epoch: string | undefined

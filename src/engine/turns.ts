@@ -8,7 +8,7 @@ import { RangesInFlight } from './ranges-in-flight.js'
 import { isUploadId, type Records } from './records.js'
 
 export interface TurnRequest {
-  /** How to ask those who hold the upload. */
+  /** What is asked of the holders of the upload. */
   readonly claim: Exclude<Claim, 'wait'>
   /** Takes only these bytes: others may work on other ranges of the upload. Left out: takes the whole upload. */
   readonly range?: ByteRange | undefined
@@ -62,12 +62,12 @@ export class Turns {
     } catch (error) {
       if (entered || !isBusy(error)) throw error
     }
-    // Who may not know the upload must not disturb those who work on it.
+    // A caller that may not see the upload must not disturb those that work on it.
     await this.#records.get(caller, id)
     return await enter(request.claim, this.#timeout)
   }
 
-  /** Runs `work` under the upload's lock if that is free; undefined when it is not. Disturbs nobody. */
+  /** Runs `work` under the upload's lock if that is free; undefined when it is not. Disturbs no other request. */
   async ifFree<T> (id: string, work: () => Promise<T>): Promise<T | undefined> {
     let entered = false
     try {
@@ -82,8 +82,8 @@ export class Turns {
   }
 
   /**
-   * Runs `work` beside the bodies of an upload, if nobody has it for himself and nobody does the same `job`. The signal aborts as soon
-   * as somebody wants the upload for himself, or the engine stops.
+   * Runs `work` beside the bodies of an upload, if no operation has it exclusively and none does the same `job`. The signal aborts as soon
+   * as an operation wants the upload exclusively, or the engine stops.
    */
   async beside (id: string, job: string, work: (stopped: AbortSignal, hold: Hold) => Promise<void>): Promise<void> {
     const stop = new AbortController()
@@ -98,7 +98,7 @@ export class Turns {
     }
   }
 
-  /** Runs `work` under a lock of any other name, behind whoever has it. */
+  /** Runs `work` under a lock of any other name, once its holder is done. */
   async queue<T> (key: string, work: () => Promise<T>): Promise<T> {
     return await this.#hold(key, { mode: 'exclusive', claim: 'wait', timeout: this.#timeout }, new Hold(), work)
   }
@@ -115,7 +115,7 @@ export class Turns {
     }
   }
 
-  /** Gives no more turns; those who wait for one hear {@link ShuttingDown}. */
+  /** Gives no more turns; operations that wait for one get {@link ShuttingDown}. */
   stop (): void {
     this.#stopping.abort()
   }

@@ -337,7 +337,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    */
   async write (caller: Caller, id: string, request: FinishingWriteRequest): Promise<Written> {
     const claim = request.claim ?? 'yield'
-    // A body may break while its request waits for its turn, when nobody listens yet.
+    // A body may break while its request waits for its turn, before there is a listener.
     request.body.on('error', () => {})
     const range = await this.#rangeOf(caller, id, request)
     const saved = await this.#take(caller, id, { claim, range }, async (upload, hold) => {
@@ -351,7 +351,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       this.#follower.follow(saved.upload)
       return saved
     }
-    // All bytes are there: whoever still sends some of them again stops.
+    // All bytes are there: a request that sends some of them again stops.
     return await this.#take(caller, id, { claim: 'stop' }, async (upload, hold) => {
       if (upload.status === 'removed') assertUploading(upload)
       return await this.#completeIfDue(caller, upload, request, hold)
@@ -373,7 +373,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * Fills an empty upload with the bytes of complete ones and completes it. With `resume`, what it has already is taken for their
    * beginning: a concatenation that was interrupted goes on. With `replaces`, that many bytes of the user's go once it is complete.
    * @throws {SizeLimitExceeded} {@link QuotaExceeded} {@link SizeConflict}, {@link OffsetMismatch} when the upload is not empty,
-   * {@link TakenOver} or {@link UploadGone} when somebody wants it otherwise meanwhile, and as {@link complete}
+   * {@link TakenOver} or {@link UploadGone} when another request claims it meanwhile, and as {@link complete}
    */
   async concat (
     caller: Caller, id: string, parts: readonly CompleteUpload[],
@@ -395,7 +395,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /**
    * Puts all bytes of `aside`, an upload of the caller's that is not complete, in the place of those from byte `start` on. They count as
-   * received all the time: a crash or a failure of the storage on the way leaves them to whoever replaces or completes next. Of `aside`
+   * received all the time: a crash or a failure of the storage on the way leaves them to the next replacement or completion. Of `aside`
    * nothing is left, whatever happens, or it is swept when it expires: later than the upload, if it should be of use after a crash.
    * @throws {OffsetMismatch} not all of these bytes are there, or the storage cannot write there {@link UploadExpired}
    * {@link UploadComplete} {@link StorageFull} {@link StorageTrouble}
@@ -436,7 +436,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    */
   async remove (caller: Caller, id: string, options: RemoveOptions = {}): Promise<void> {
     const { keepRecord = false, reason = 'removed', keepFinished = false } = options
-    // First of all, whether he may: who may not must not change what others hear.
+    // First of all, permission: a caller without it must not change what others hear.
     await this.records.get(caller, id)
     if (caller.hooks.onRemove === undefined) this.#removing.add(id)
     try {
@@ -483,14 +483,14 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     this.#tell(upload, () => { this.emit('remove', upload, reason) })
   }
 
-  /** Runs `work` on the newest record if the upload is not in use; undefined when it is. Disturbs nobody. */
+  /** Runs `work` on the newest record if the upload is not in use; undefined when it is. Disturbs no other request. */
   async ifFree<T> (id: string, work: (upload: Upload | undefined) => Promise<T>): Promise<T | undefined> {
     return await this.#turns.ifFree(id, async () => await work(await asked(() => this.metadata.get(id))))
   }
 
   /**
    * Brings the finished files to the disk that a server before left waiting, and compares those that a power cut may have taken: one after
-   * the other. Of what goes wrong the next one who wants the file hears.
+   * the other. The next request for the file gets the error.
    */
   async syncLeftovers (): Promise<void> {
     if (this.storage.epoch === undefined) return
@@ -615,7 +615,7 @@ function isNobody ({ restricted, user }: Caller): boolean {
 function ownFilter ({ protocol, internal, restricted, user }: Caller): Pick<ListQuery, 'protocol' | 'internal' | 'user'> {
   return { internal: internal === true, ...protocol !== null && { protocol }, ...restricted && { user } }
 }
-/** The engine itself: sees every upload, and asks nobody. */
+/** The engine itself: sees every upload, and asks no hook. */
 const ENGINE: Caller = { protocol: null, user: null, restricted: false, maxBytes: null, maxStored: null, hooks: {} }
 
 async function begun (bytes: Readable): Promise<Readable> {

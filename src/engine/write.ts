@@ -16,7 +16,7 @@ import { type SaveEvery, type SaveSurroundings, Saves } from './saves.js'
 
 /** One body to store. */
 export interface WriteRequest {
-  /** First byte of the body in the file, or `end` to append behind what is there. */
+  /** First byte of the body in the file, or `end` to append to what is there. */
   readonly start: number | 'end'
   /** With `end`: the sender has seen where that is. Otherwise an upload of which bytes were lost takes no more of them. */
   readonly informed?: boolean
@@ -35,7 +35,7 @@ export interface WriteRequest {
    */
   readonly atomic?: boolean
   /**
-   * The body may start behind a gap. A range of which a byte is there already, or is just being written, is an {@link OffsetMismatch},
+   * The body may start after a gap. A range of which a byte is there already, or is just being written, is an {@link OffsetMismatch},
    * thrown before the body is read. Bodies whose end is known, by `length` or by the upload's `chunkSize`, are written side by side,
    * others one after the other. Without `anyOffset` in the storage it is an ordinary write.
    */

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 
 /**
- * Answers `Expect: 100-continue` when somebody begins to read the body, not before: a request that is refused by its headers never hears
+ * Answers `Expect: 100-continue` when the body begins to be read, not before: a request that is refused by its headers never hears
  * 100 (RFC 9110, section 10.1.1). Node itself would say 100 before it looks for a route. Holds for the whole server, for its other routes
  * too; a host with a listener of its own for `checkContinue` keeps that instead.
  */

@@ -99,7 +99,7 @@ export async function * readParts (
       wanted += data?.length ?? 0
       return give(data, ...rest)
     }
-    // The parser waits for the end of a stream that nobody can read any more.
+    // The parser waits for the end of a stream that can no longer be read.
     stream.once('close', () => { if (!stream.readableEnded) finish(new BodyCut()) })
     if (isNamed(name)) push({ kind: 'file', name, filename: filename ?? '', contentType, body: stream })
   })
@@ -113,7 +113,7 @@ export async function * readParts (
   busboy.on('partsLimit', () => { finish(new FormTooLarge(`at most ${parts} parts`)) })
   busboy.on('error', error => { finish(excess ?? new FormInvalid(error instanceof Error ? error.message : String(error))) })
   busboy.on('finish', () => { finish() })
-  // This listener stays: a late error of a body that nobody reads any more must not end the process.
+  // This listener stays: a late error of a body that is no longer read must not end the process.
   body.on('error', onCut).on('aborted', onCut).on('close', onCut)
   if (body.destroyed && !body.readableEnded) onCut()
   else if (body.readableEnded) busboy.end()
@@ -126,7 +126,7 @@ export async function * readParts (
     if (overhead <= overheadBytes) return
     body.off('data', onBytes)
     excess = new FormTooLarge(`at most ${overheadBytes} bytes beside its fields and its file`)
-    // The parser knows whether the form is over: then the rest is nobody's.
+    // The parser knows whether the form is over: then the rest belongs to no part.
     body.unpipe(busboy).pause()
     busboy.end()
   }

@@ -26,7 +26,7 @@ export async function readBody (body: Readable, pace: BodyPace, take: (data: Uin
     })
     if (body.readableEnded) resolve()
     else if (body.destroyed) onCut()
-    // One that somebody has paused does not flow by a listener alone.
+    // A paused stream does not flow by a listener alone.
     else body.resume()
   })
 }

@@ -21,7 +21,7 @@ const LINGER: RestLimits = { bytes: 128 * 1024 * 1024, ms: 5000 }
 const LAST_REPLIES = 1000
 
 /**
- * The bodies of all requests in flight, and what becomes of those that nobody reads to their end. A body that was read in part keeps
+ * The bodies of all requests in flight, and what becomes of those that are not read to their end. A body that was read in part keeps
  * its HTTP/1 socket paused, so that the next request on it would hang, or its HTTP/2 stream open for ever; and closing a socket with
  * bytes unread resets it, which can cost the client the reply. So the rest is read and dropped, within limits. Past them the server closes
  * its side of the connection and reads on for a while, before it cuts; on HTTP/2 it ends the stream.
@@ -80,7 +80,7 @@ export class OpenBodies {
     }
     if (!this.#open.has(raw) || raw.readableEnded) return done()
     if (http1 && awaitsContinue(raw)) {
-      // Nobody asked for the body. Whether it comes cannot be known: this connection has no next request.
+      // The body was not asked for. Whether it comes cannot be known: this connection has no next request.
       reply.header('connection', 'close')
       return done()
     }
@@ -107,7 +107,7 @@ export class OpenBodies {
     }
   }
 
-  /** The server stops: bodies that nobody stopped otherwise (forms, rests that are dropped) are cut once the last replies are out. */
+  /** The server stops: bodies that were not stopped otherwise (forms, rests that are dropped) are cut once the last replies are out. */
   cutSoon (): void {
     setTimeout(() => { for (const raw of this.#open) cut(raw) }, LAST_REPLIES).unref()
   }
@@ -158,7 +158,7 @@ function linger (raw: IncomingMessage): void {
   })
 }
 
-/** On HTTP/2 only the stream ends; behind a whole reply it says that this is all there is to know (RFC 9113, 8.1). */
+/** On HTTP/2 only the stream ends; after a whole reply it says that this is all there is to know (RFC 9113, 8.1). */
 function cut (raw: IncomingMessage): void {
   if (!(raw instanceof Http2ServerRequest)) raw.destroy()
   else raw.stream.close(raw.stream.writableFinished ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL)

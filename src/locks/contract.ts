@@ -11,7 +11,7 @@ export interface Locks {
    */
   prepare?(): Promise<void>
   /**
-   * Resolves once the lock is held. The claim reaches every current holder at once through its `onClaim`; nobody polls.
+   * Resolves once the lock is held. The claim reaches every current holder at once through its `onClaim`, without polling.
    * @throws {UploadBusy} when the lock was not had within `timeout` ms, or `signal` aborted
    */
   acquire (key: string, request: LockRequest): Promise<Lock>
@@ -25,11 +25,11 @@ export type Claim = 'wait' | 'yield' | 'stop'
 export interface LockRequest {
   readonly mode: 'exclusive' | 'shared'
   readonly claim: Claim
-  /** Milliseconds to wait; 0 takes a free lock or fails, telling nobody. */
+  /** Milliseconds to wait; 0 takes a free lock or fails, without a claim. */
   readonly timeout: number
   readonly signal?: AbortSignal
   /**
-   * Told, while holding, that another wants the lock (one who asks now, or who was waiting already when this one got it; then
+   * Told, while holding, that another wants the lock (one that asks now, or that was waiting already when this one got it; then
    * the strongest claim of those); or that the lock is `lost` (a lease ran out, the service is gone)
    * and nothing may be committed any more. May be called more than once, never after `release`.
    */

@@ -55,7 +55,7 @@ export class Arbiter {
     for (const serve of postponed) serve()
   }
 
-  /** Sends everybody away: another one decides. */
+  /** Sends all members away: another process decides. */
   step (): void {
     this.#phase = 'off'
     this.#postponed = []
@@ -130,7 +130,7 @@ export class Arbiter {
         return answer.granted()
       }, () => { if (!caller.signal.aborted) answer.refused() }).catch(() => {})
     }
-    // What is held already comes first, whoever asks meanwhile.
+    // What is held already comes first, whatever is asked for meanwhile.
     if (this.#phase === 'presiding' || asked.held) acquire()
     else this.#postponed.push(acquire)
     return () => {

@@ -26,7 +26,7 @@ interface Request {
   readonly early: Array<Exclude<Claim, 'wait'> | 'lost'>
   grant (): void
   refuse (cause: unknown): void
-  /** Tells whoever decides that it is over. */
+  /** Tells the arbiter that it is over. */
   drop (): void
 }
 
@@ -209,7 +209,7 @@ export class Member {
     }, () => {})
   }
 
-  /** Becomes the one who decides, once it is known what everybody holds. */
+  /** Becomes the arbiter, once it is known what each member holds. */
   async #preside (): Promise<void> {
     const before = [...this.#requests.values()]
     for (const asked of before) this.#decide(asked)
@@ -245,7 +245,7 @@ export class Member {
     peer.close()
   }
 
-  /** Leaves the request to the arbiter, who knows of it already if it is held. */
+  /** Leaves the request to the arbiter, which knows of it already if it is held. */
   #entrust (asked: Request, link: Peer<ArbiterMessage, MemberMessage>): void {
     const { number, key, state, request: { mode, claim, timeout } } = asked
     asked.drop = () => link.send({ type: 'drop', number })
@@ -255,7 +255,7 @@ export class Member {
   #hear (message: ArbiterMessage): void {
     const asked = this.#requests.get(message.number)
     if (asked === undefined) return
-    // Not ours to take, if those who decide may not know of us.
+    // Not ours to take, if the arbiter may not know of us.
     if (message.type === 'granted') { if (this.isIntact()) asked.grant() } else if (message.type === 'busy') asked.refuse(new UploadBusy())
     else this.#tell(asked, message.claim)
   }

@@ -4,7 +4,7 @@ import type { Claim, LockRequest } from './contract.js'
 
 /** What a member says to the arbiter. */
 export type MemberMessage =
-  /** The first message: who this is, and what it holds already, granted by an arbiter that has died. */
+  /** The first message: the member's name, and what it holds already, granted by an arbiter that has died. */
   | { readonly type: 'hello', readonly name: string, readonly held: readonly HeldLock[] }
   /** `now`: answer `busy` instead of waiting. */
   | HeldLock & { readonly type: 'ask', readonly claim: Claim, readonly now: boolean }
@@ -60,7 +60,7 @@ export class Peer<Incoming, Outgoing> {
       try {
         this.#onMessage(JSON.parse(line))
       } catch {
-        // Whoever speaks another language is no member.
+        // A process that speaks another language is no member.
         this.close()
         return
       }
@@ -70,7 +70,7 @@ export class Peer<Incoming, Outgoing> {
 
 /**
  * Connects to the process that listens at `path`.
- * @returns undefined when nobody listens there: that process has died, and for good, since names are used once
+ * @returns undefined when no process listens there: it has died, and for good, since names are used once
  */
 export async function reach (path: string): Promise<Socket | undefined> {
   for (;;) {

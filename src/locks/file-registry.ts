@@ -9,7 +9,7 @@ import { makeFolders } from '../folders.js'
 /** Bytes that the path of a socket may have: 104 with the final NUL on BSD and macOS, 108 on Linux. */
 const LONGEST_SOCKET_PATH = 103
 
-/** ms after which somebody who is not yet a member must have died. */
+/** ms after which a process that is not yet a member must have died. */
 const LEFTOVER_AGE = 3_600_000
 
 /** Past generations whose markers are kept, so that a process which slept meanwhile cannot take one of them again. */
@@ -33,7 +33,7 @@ export interface ArbiterEntry extends MemberEntry {
  * next number, which only one process can, and only after the owner of the highest was found dead. The files are empty, so that all
  * of it works on a full disk too, where locks are needed to make room. A process that slept between the two might take a number that
  * was used and removed meanwhile: so it looks once more afterwards, and gives way to any higher one. Higher ones are
- * always there before lower ones are removed, so whoever finds himself the highest after linking is it.
+ * always there before lower ones are removed, so the process that is the highest after linking is it.
  *
  * All of this holds as long as no other program removes the files. Each member keeps its own ones young, for programs that remove old
  * files, and sees whether they are still the same ones: without its member file the next arbiter would not ask it what it holds.
@@ -101,7 +101,7 @@ export class Registry {
     if (process.platform !== 'win32') await rm(this.pathOf(entry), { force: true })
   }
 
-  /** Who decides now, if he lives. */
+  /** The arbiter of now, if it lives. */
   async arbiter (): Promise<ArbiterEntry | undefined> {
     for (;;) {
       const generation = await this.#highest()
@@ -213,7 +213,7 @@ function listen (server: Server, path: string): Promise<void> {
     // Exclusive: a worker of a cluster listens itself, or its primary would seem to be it after its death.
     server.listen({ path, exclusive: true }, () => {
       server.off('error', reject)
-      // Without descriptors to spare a connection is not accepted: whoever asks for it tries again, and nobody else is concerned.
+      // Without descriptors to spare a connection is not accepted: the process that asks for it tries again, and no other is concerned.
       server.on('error', () => {})
       resolve()
     })

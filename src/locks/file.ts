@@ -22,8 +22,8 @@ const RULES: Rules<FileLocksOptions> = { directory: required(text) }
  * and no process polls, as the kernel tells when a process has died: its locks are free at once. When the one that decides dies, another
  * takes its place, after it has heard from every living process what that one holds, so nothing that is held is lost.
  *
- * Who removes files from the folder while it is in use makes the processes whose files they were give up what they hold: their requests
- * are to come again.
+ * A program that removes files from the folder while it is in use makes the processes whose files they were give up what they hold:
+ * their requests have to come again.
  *
  * A process that is stopped (SIGSTOP, a debugger) keeps the others waiting up to their time-outs while it decides, or while another takes
  * that over and has to hear what it holds. Not for network file systems: processes of several machines do not see each other.

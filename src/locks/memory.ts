@@ -6,9 +6,9 @@ const LONGEST_DELAY = 2 ** 31 - 1
 
 /**
  * Locks within one process: for one server alone, and for tests. Waiters are served strictly in the order in which they came;
- * a shared request behind a waiting exclusive one waits too, so that nobody starves.
+ * a shared request behind a waiting exclusive one waits too, so that none starves.
  *
- * Claims: a new waiter's claim goes at once to all who hold the lock. Whoever gets the lock while others wait with claims is
+ * Claims: a new waiter's claim goes at once to all who hold the lock. A request that gets the lock while others wait with claims is
  * told the strongest of these in the next microtask, since those waiters spoke to the holder before. What `onClaim` throws is
  * ignored: a faulty holder must not take the lock down with it.
  */
@@ -42,7 +42,7 @@ interface Waiter {
   settle (): void
 }
 
-/** Who holds one key, and who waits for it. */
+/** The holders of one key, and the requests that wait for it. */
 class LockQueue {
   readonly #holders = new Set<Holder>()
   readonly #waiters = new Set<Waiter>()

@@ -48,7 +48,7 @@ export interface ListQuery {
   readonly protocol?: string
   /** true: uploads that only serve another one. false: all others. Left out: both. */
   readonly internal?: boolean
-  /** null: anonymous uploads only. Left out: everybody's. */
+  /** null: anonymous uploads only. Left out: those of all users. */
   readonly user?: UserId | null
   readonly status?: Upload['status']
   /** Uploads in one of these phases, at the time `now` (ms since 1970; the current time when left out). */
@@ -108,7 +108,7 @@ export interface ChecksumQuery {
   /** As in a {@link ListQuery}. */
   readonly scope?: string
   readonly protocol?: string
-  /** null: anonymous uploads only. Left out: everybody's. */
+  /** null: anonymous uploads only. Left out: those of all users. */
   readonly user?: UserId | null
   /** Asked of each that is found, until one is right. */
   readonly accept?: (upload: Upload) => boolean

@@ -13,7 +13,7 @@ export function isTaken (cause: unknown): boolean {
   return hasCode(cause, 'EEXIST')
 }
 
-/** Names in the folder; none when there is no such folder, or it is a file that somebody put there. */
+/** Names in the folder; none when there is no such folder, or it is a file that another program put there. */
 export async function namesIn (directory: string): Promise<string[]> {
   try {
     return await readdir(directory)
@@ -23,7 +23,7 @@ export async function namesIn (directory: string): Promise<string[]> {
   }
 }
 
-/** True for a file that nobody can be at work on any more; false when it is gone. */
+/** True for a file on which no process can be at work any more; false when it is gone. */
 export async function isOld (path: string): Promise<boolean> {
   try {
     return (await stat(path)).mtimeMs < Date.now() - LEFTOVER_AGE

@@ -95,7 +95,7 @@ export class KeyedIndex {
   }
 }
 
-/** The small integers: `<n / 1000>/<n>`, a file that holds the id. Whoever creates the file has the number. */
+/** The small integers: `<n / 1000>/<n>`, a file that holds the id. The process that creates the file has the number. */
 export class SerialIndex extends NameIndex {
   /** The highest number known to be taken; other processes may be further. */
   #highest = 0
@@ -154,7 +154,7 @@ function folderOf (serial: number): number {
   return Math.floor(serial / SERIALS_A_FOLDER)
 }
 
-/** Whatever else somebody put into the folder is left alone. */
+/** Other files in the folder are left alone. */
 function integers (names: readonly string[]): number[] {
   return names.map(Number).filter(Number.isInteger)
 }

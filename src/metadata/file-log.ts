@@ -44,12 +44,12 @@ export interface Appended {
  * last: it has won if its own line is the valid one. All readers judge the same lines by the same rule, so there is exactly one winner
  * of each version and no instant between two states. In detail:
  *
- * - Two writers of one version: both lines are in the file, the second is void for everybody, and its writer sees why.
+ * - Two writers of one version: both lines are in the file, the second is void for all, and its writer sees why.
  * - A writer that slept for long appends a version that others have used: void, as the lines before it say so.
  * - A line that ends or moves the record is a version like any other. A writer who still has the old file open appends
  *   behind that line, reads it, and opens the new file.
  * - A writer that dies leaves a whole line or none, or, on a full disk or after a power cut, half a line. That is no JSON, and neither is
- *   the line that the next writer glues to it: that writer finds its line void though nobody else won, and appends it once more.
+ *   the line that the next writer glues to it: that writer finds its line void though no other won, and appends it once more.
  * - A reader who sees half of a line that is being written ignores it until its line feed is there.
  *
  * As bytes of one file never change, a reader who keeps the file open only has to look for bytes beyond those it knows.

@@ -37,7 +37,7 @@ export interface UpdateOutcome {
  *
  * A log that has grown long, and one whose record is finished, is rewritten: the new version goes to a file of its own,
  * `<id>~<random>.jsonl`; a line in the old log names it, and with this line, if it wins, the change is done; then the new file is
- * renamed over the old one. Whoever meets the old log before that renames it himself: the name is unique, so a rename that comes
+ * renamed over the old one. A process that meets the old log before that renames it itself: the name is unique, so a rename that comes
  * late finds nothing.
  */
 export class RecordFiles {
@@ -125,7 +125,7 @@ export class RecordFiles {
     await log.close()
     if (state.kind === 'record') return recordOf(state.line)
     if (state.kind === 'ended' && state.end !== 'deleted') return await this.get(id)
-    // Whoever deleted the record, or was creating it, died before that was done.
+    // The process that deleted the record, or was creating it, died before that was done.
     const died = state.kind === 'ended' || (state.kind === 'empty' && !state.line && await isOld(this.#path(id)))
     if (died) await rm(this.#path(id), { force: true })
     return undefined
@@ -190,7 +190,7 @@ export class RecordFiles {
       // The record was deleted and its folder swept meanwhile: the append below will tell.
       if (!isMissing(cause)) throw cause
     }
-    // Should this throw, then nobody knows whether the line counts: the new file stays.
+    // Should this throw, then it is unknown whether the line counts: the new file stays.
     const appended = await log.append(upload.version, JSON.stringify({ version: upload.version, next }), this.#durable)
     if (appended.won) await this.#moveIntoPlace(upload.id, next)
     else await rm(path, { force: true })

@@ -9,7 +9,7 @@ interface Rest<T> {
   readonly until: number
 }
 
-/** What is left of a list after a page of it, so that the next page need not look for it again. Whoever finds nothing looks again. */
+/** What is left of a list after a page of it, so that the next page need not look for it again. What it has not is read again. */
 export class PageMemory<T> {
   readonly #rests = new Map<string, Rest<T>>()
 

@@ -64,7 +64,7 @@ const RULES: Rules<FormAppendOptions> = {
 }
 
 /**
- * The protocol of the Django Chunked Video Upload API: chunks as multipart forms, appended one behind the other by `upload_id`.
+ * The protocol of the Django Chunked Video Upload API: chunks as multipart forms, appended one after the other by `upload_id`.
  *
  * | route | does |
  * |---|---|

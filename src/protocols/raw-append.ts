@@ -27,10 +27,10 @@ export interface RawAppendOptions {
   /**
    * Takes each body for a clip that can be played alone, and joins it to the video: `ffmpeg()`. Without it, bytes are appended to bytes.
    *
-   * A clip is acknowledged as soon as its bytes are stored. The job that joins it works behind the requests, builds a new file, and puts it
-   * in the place of the old one in one step; until then `get_video` serves the old one. Clips that wait are joined together. A clip that
-   * cannot be joined leaves the video as it was: `onJoinFailed` is told, then the clip is removed. Other trouble (storage, disk space, no
-   * ffmpeg) keeps it: the job is done again with the next clip, and when the server starts, as it is after a crash.
+   * A clip is acknowledged as soon as its bytes are stored. The job that joins it works apart from the requests, builds a new file, and
+   * puts it in the place of the old one in one step; until then `get_video` serves the old one. Clips that wait are joined together. A
+   * clip that cannot be joined leaves the video as it was: `onJoinFailed` is told, then the clip is removed. Other trouble (storage, disk
+   * space, no ffmpeg) keeps it: the job is done again with the next clip, and when the server starts, as it is after a crash.
    *
    * What the video has then is kept beside its record, so that the record itself shows no bytes. Do not switch it off while clips wait.
    */
@@ -55,7 +55,7 @@ const RULES: Rules<RawAppendOptions> = {
 }
 
 /**
- * The protocol of the Video Management API: raw bodies, appended one behind the other by a small integer. A video is never complete: it can
+ * The protocol of the Video Management API: raw bodies, appended one after the other by a small integer. A video is never complete: it can
  * be read and appended to at any time. It counts as an unfinished upload where the registration limits these.
  *
  * | route | does |

@@ -79,7 +79,7 @@ async function tellLimits (mount: ResumableMount, request: FastifyRequest, reply
 async function announceLimits (mount: ResumableMount, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (request.method !== 'OPTIONS' || 'access-control-request-method' in request.headers) return
   if (reply.hasHeader('upload-limit') || reply.statusCode >= 400) return
-  // Hooks that tell who asks have not run: what the host then says of the user, or throws, is no answer.
+  // Hooks that determine the user have not run: what the host then says of the user, or throws, is no answer.
   const limit = await mount.limitForAnyone(request, reply).catch(() => undefined)
   if (limit !== undefined) reply.headers({ 'Upload-Limit': limit, 'Accept-Patch': PARTIAL_UPLOAD })
 }

@@ -65,7 +65,7 @@ export interface Storage {
   remove (upload: Upload): Promise<void>
   /**
    * Fills `upload` from byte 0 with the whole of `parts`, in their order, without sending the bytes through the client. Once `signal`
-   * aborts, somebody waits for the end of it: the adapter comes to an end soon, with whatever it has. It may be called again, from the
+   * aborts, a request waits for the end of it: the adapter comes to an end soon, with whatever it has. It may be called again, from the
    * start.
    */
   concat?(upload: Upload, parts: readonly CompleteUpload[], progress: WriteProgress, signal: AbortSignal): Promise<void>
@@ -84,7 +84,7 @@ export interface Storage {
    * @throws {StorageLost} when there is no file
    */
   sync?(upload: Upload): Promise<void>
-  /** False for an upload whose bytes nobody can compare with a checksum, as they are encrypted. Default: true */
+  /** False for an upload whose bytes cannot be compared with a checksum, as they are encrypted. Default: true */
   verifiable?(upload: Upload): boolean
   /** Called when the plugin closes. Only for what the adapter itself opened. */
   close?(): Promise<void>

@@ -15,7 +15,7 @@ export class LentBuffers {
   #closed = false
   #wake = (): void => {}
 
-  /** A buffer to fill, as soon as one is free; undefined once nobody writes any more. */
+  /** A buffer to fill, as soon as one is free; undefined once the writer has ended. */
   async take (): Promise<Buffer | undefined> {
     while (!this.#closed) {
       const buffer = this.#free.pop()
@@ -49,7 +49,7 @@ export class LentBuffers {
 }
 
 /**
- * The whole of `files`, one behind the other, as batches of one buffer out of `memory`, until `signal` aborts.
+ * The whole of `files`, one after the other, as batches of one buffer out of `memory`, until `signal` aborts.
  * @throws {StorageLost} when a file is missing or has not its size
  */
 export async function * filesAsBatches (

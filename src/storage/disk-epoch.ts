@@ -24,7 +24,7 @@ function bootOf (): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   } catch {
-    // Other systems: the minute of the boot, which all processes find nearly alike. Who is wrong about it only compares more.
+    // Other systems: the minute of the boot, which all processes find nearly alike. A process that gets it wrong only compares more.
     return `boot-${Math.round((Date.now() / 1000 - uptime()) / 60)}`
   }
 }

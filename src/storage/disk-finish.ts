@@ -73,7 +73,7 @@ async function move (folders: Folders, plan: FinishPlan, source: string): Promis
     await folders.sync(source)
     return plan.target
   }
-  // A file that nobody could tell from others afterwards is noted, too.
+  // A file that could not be told from others afterwards is noted, too.
   if (plan.identity === undefined || await readNote(folders, plan) !== undefined) return await moveInSteps(folders, plan, source)
   const identity = await identityOf(folders.absolute(source))
   for (const place of placesFor(plan)) {
@@ -131,7 +131,7 @@ async function reserve (folders: Folders, plan: FinishPlan): Promise<string> {
       await writeFile(draftOf(folders, plan), place)
       await rename(draftOf(folders, plan), folders.absolute(plan.note))
     } catch (error) {
-      // Without a note nobody would know whose it is.
+      // Without a note its upload would be unknown.
       await removeFile(folders.absolute(place)).catch(() => {})
       throw error
     }

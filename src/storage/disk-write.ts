@@ -5,7 +5,7 @@ import { StorageShort } from './contract.js'
 const maxBuffers = 1024
 /** Two keep the disk busy while the next batch is gathered; more would only hold memory. */
 const maxInFlight = 2
-/** Batches whose memory is not free again: one write that hangs must not let the others gather memory behind it. */
+/** Batches whose memory is not free again: one write that hangs must not let the others gather memory meanwhile. */
 const maxHeld = 4
 /** Bytes between two syncs. */
 const syncInterval = 64 * 1024 * 1024
@@ -25,12 +25,12 @@ interface Piece {
 }
 
 /**
- * Writes batches one behind the other from byte `start` of an open file, and confirms strictly in order. With `durable`
+ * Writes batches one after the other from byte `start` of an open file, and confirms strictly in order. With `durable`
  * bytes are confirmed once they are on the disk, else once the operating system has them.
  *
  * When a write fails, the bytes before the failure are confirmed, then the system's error is thrown. Nothing is in
  * flight any more when the promise settles, so the descriptor may be closed.
- * @throws {StorageShort} somebody has cut the file meanwhile: the next batch would only hide it behind a hole
+ * @throws {StorageShort} the file was cut meanwhile: the next batch would only hide it behind a hole
  */
 export async function writeBatches (
   fd: number,
@@ -119,7 +119,7 @@ class OrderedWriter {
     if (this.#failure !== undefined) throw this.#failure.error
   }
 
-  /** False when the file is shorter than it was. What is in flight may lie behind the cut: then nothing can be seen of it. */
+  /** False when the file is shorter than it was. What is in flight may lie after the cut: then nothing can be seen of it. */
   async #hasAll (): Promise<boolean> {
     if (this.#inFlight > 0 || this.#contiguous === this.#start) return true
     const expected = Math.max(this.#stored, this.#contiguous)
@@ -153,7 +153,7 @@ class OrderedWriter {
     while (this.#pieces[0]?.done === true) {
       const first = this.#pieces[0]
       this.#contiguous = first.end
-      // What comes behind a hole is never confirmed.
+      // What comes after a hole is never confirmed.
       this.#pieces = first.failed ? [] : this.#pieces.slice(1)
     }
     if (!this.#durable) this.#confirmTo(this.#contiguous)

@@ -153,7 +153,7 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
     plan: planOf,
 
     async create (upload) {
-      // None from somebody who wraps a storage and does not pass it on.
+      // None from a storage around another one that does not pass it on.
       const storageState = upload.storageState ?? planOf(upload)
       const { part } = placeOf({ ...upload, storageState })
       if (typeof pattern === 'function') await assertOutside(folders.root, part, reserved)
@@ -272,7 +272,7 @@ async function openFirst (files: readonly string[], last: () => Promise<string |
   }
 }
 
-/** What a truncation or a power cut took is found before a byte is written behind it. @throws {StorageShort} */
+/** What a truncation or a power cut took is found before a byte is written after it. @throws {StorageShort} */
 async function assertStored (fd: number, upload: Upload): Promise<void> {
   const expected = storedEnd(upload)
   if (expected === 0) return

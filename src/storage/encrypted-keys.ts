@@ -6,7 +6,7 @@ import { PasswordWrong } from '../errors.js'
 import type { JsonObject, JsonValue } from '../upload.js'
 import { type PasswordAsker, PasswordTurns } from './password-turns.js'
 
-/** What is kept of a password: enough to encrypt for whoever knows it, not enough to decrypt. */
+/** What is kept of a password: enough to encrypt for it, not enough to decrypt. */
 export type Seal = JsonObject & {
   /** For changes of the format. */
   readonly version: 1
@@ -37,7 +37,7 @@ function isSeal (value: JsonValue): value is Seal {
     'version' in value && value.version === 1
 }
 
-/** A password, and who has it checked. */
+/** A password, and the client that has it checked. */
 export interface Password {
   readonly password: string
   readonly asker: PasswordAsker | undefined

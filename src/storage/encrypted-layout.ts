@@ -2,7 +2,7 @@ import type { ByteRange } from '../upload.js'
 
 /** Bytes in front of each chunk: the public half of the key pair that was made for it. */
 export const headerBytes = 32
-/** Bytes behind each segment: its authentication tag. */
+/** Bytes after each segment: its authentication tag. */
 export const tagBytes = 16
 
 /** The size of things: of a file, of its chunks, and of the segments that they are encrypted in. All in clear bytes. */

@@ -32,8 +32,8 @@ export interface UnlockedFile {
 
 export interface EncryptedStorage extends Storage {
   /**
-   * What an upload needs as `encryption` in its `protocolState` to be encrypted for this password. The password is not in it: whoever has
-   * it can encrypt, and only who knows the password can read. Takes a good part of a second of another thread.
+   * What an upload needs as `encryption` in its `protocolState` to be encrypted for this password. The password is not in it:
+   * with it a server can encrypt, and only a client with the password can read. Takes a good part of a second of another thread.
    * @param asker whose password it is: users and addresses take turns, and only so many may wait. Left out for the host's own.
    * @throws {TooManyPasswords} {@link ClientGone} when the asker's signal aborts while it waits
    */
@@ -65,7 +65,7 @@ const RULES: Rules<EncryptedStorageOptions> = {
 
 /**
  * Encrypts files at rest, whatever storage keeps them: each chunk under a key of its own, which is locked for the public key that belongs
- * to the upload's password. So chunks come in any order and over several servers, while nobody has to keep the password or the private
+ * to the upload's password. So chunks come in any order and over several servers, while no server has to keep the password or the private
  * key. Files without a password pass as they are.
  *
  * An encrypted upload has a declared size and a grid of chunks, each of which is written from its start; one that is not whole does not

@@ -96,7 +96,7 @@ export class PasswordTurns {
   }
 }
 
-/** Who has one address of a /64 of IPv6 mostly has all of them. */
+/** A client with one address of a /64 of IPv6 mostly has all of them. */
 function network (address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
   if (!isIPv6(plain)) return plain

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Lock } from '../locks/contract.js'
 import { ask, held, heldShared, type LockCase, PATIENT } from './lock-contender.js'
 
-/** What holders hear of those who wait. */
+/** What holders hear of requests that wait. */
 export const CLAIM_CASES: readonly LockCase[] = [
   ['a claim reaches every holder', async (a, b) => {
     const holders = [await heldShared(a, 'key'), await heldShared(b, 'key'), await heldShared(b, 'key')]

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { UploadBusy } from '../errors.js'
 import { ask, type Contender, held, heldShared, type LockCase } from './lock-contender.js'
 
-/** Who holds a lock, beside whom, and who is next. */
+/** Which requests hold a lock, together with which others, and which is next. */
 export const HOLDING_CASES: readonly LockCase[] = [
   ['an exclusive holder keeps others out until it releases', async (a, b) => {
     for (const mode of ['exclusive', 'shared'] as const) {
@@ -102,7 +102,7 @@ export const HOLDING_CASES: readonly LockCase[] = [
       await lock.release()
     })
     await holder.told('yield', 1000)
-    // Whoever polls makes timers or requests while nothing happens.
+    // Polling makes timers or requests while nothing happens.
     let made = 0
     const hook = createHook({ init: (_, type) => { if (!['PROMISE', 'TickObject', 'Microtask'].includes(type)) made++ } })
     hook.enable()

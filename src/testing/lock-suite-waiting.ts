@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { UploadBusy } from '../errors.js'
 import { ask, held, type LockCase } from './lock-contender.js'
 
-/** How waiting ends without the lock: by time, or because nobody wants it any more. */
+/** How waiting ends without the lock: by time, or because it is no longer wanted. */
 export const WAITING_CASES: readonly LockCase[] = [
   ['time-out 0 takes a free lock', async (a, b) => {
     await (await ask(a, 'key', { timeout: 0 }).granted).release()

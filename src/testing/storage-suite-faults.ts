@@ -7,7 +7,7 @@ import { StoredUpload, collect } from './stored-upload.js'
 import type { StorageCheck } from './storage-suite.js'
 
 const MIB = 1024 * 1024
-/** Writes end late and out of order, and sometimes do a part of their work only; whoever reads in front of them is quick. */
+/** Writes end late and out of order, and sometimes do a part of their work only; reads before them are quick. */
 const LATE: DiskFaults = { delay: ({ name }) => /^write|sync$/.test(name) ? 6 : 0, short: 0.2 }
 
 /**

@@ -7,7 +7,7 @@ import { StoredUpload, collect } from './stored-upload.js'
 const SIZE = 10_000
 const LEFT = 6_000
 
-/** Bytes that are lost behind the adapter's back. */
+/** Bytes that are lost without the adapter's knowledge. */
 export function declareLossTests (check: StorageCheck): void {
   check('bytes lost behind the back: no write goes behind them, and the error says how many are left', async (storage, _, truncate) => {
     if (truncate === undefined) return

@@ -7,7 +7,7 @@ import type { ByteRange } from '../upload.js'
 import { StoredUpload, collect, cut } from './stored-upload.js'
 import type { StorageCheck } from './storage-suite.js'
 
-/** Writing one behind the other, as every storage can. */
+/** Writing one after the other, as every storage can. */
 export function declareWriteTests (check: StorageCheck): void {
   check('create gives a state that survives JSON', async storage => {
     const state = await storage.create(StoredUpload.plan(storage, { size: 1 }))

@@ -15,8 +15,8 @@ export interface StorageUnderTest {
   /** Names of everything that is stored at this moment; with it the tests see that a removal leaves nothing behind. */
   stored?(): Promise<readonly string[]>
   /**
-   * Cuts the stored bytes of an upload to `size` ones behind the storage's back, as a truncation or a power cut does; with it the tests see
-   * that nothing is written behind bytes that are lost, finished or read without them.
+   * Cuts the stored bytes of an upload to `size` ones without the storage's knowledge, as a truncation or a power cut does; with it the
+   * tests see that nothing is written after bytes that are lost, finished or read without them.
    */
   truncate?(upload: Upload, size: number): Promise<void>
   dispose (): Promise<void> | void

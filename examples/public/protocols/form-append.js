@@ -1,7 +1,7 @@
 import { Refused, request } from '../request.js'
 
 /**
- * Chunks as multipart forms, appended one behind the other. The form field `offset` says where a chunk starts, so that one which is
+ * Chunks as multipart forms, appended one after the other. The form field `offset` says where a chunk starts, so that one which is
  * sent again after a lost answer is not appended twice.
  */
 export class FormAppend {
@@ -45,7 +45,7 @@ export class FormAppend {
   /** The wire cannot: the server forgets the upload in its own time. */
   async remove () {}
 
-  /** `fields`: text, or the arguments of FormData.append behind the name. */
+  /** `fields`: text, or the arguments of FormData.append after the name. */
   #send (fields, options) {
     const body = new FormData()
     for (const [name, value] of Object.entries(fields)) body.append(name, ...[value].flat())

@@ -1,7 +1,7 @@
 import { Refused, request } from '../request.js'
 
 /**
- * Raw bodies, appended one behind the other to a video that has a number and no end. A repeat would be appended twice, so that every
+ * Raw bodies, appended one after the other to a video that has a number and no end. A repeat would be appended twice, so that every
  * try asks first how long the video is.
  */
 export class RawAppend {

@@ -42,8 +42,8 @@ function isOfAnother ({ settings: { dedupe } }: Mount, { restricted, user }: Cal
 }
 
 /**
- * A record of the caller's own with a copy of the bytes: he learns nothing of the other record, and what becomes of one does not touch
- * the other. Undefined when the file is not there any more as it was. A copy that a crash
+ * A record of the caller's own with a copy of the bytes: the caller learns nothing of the other record, and what becomes of one does not
+ * touch the other. Undefined when the file is not there any more as it was. A copy that a crash
  * interrupts is an unfinished upload, which expires.
  */
 async function copyFor (

@@ -11,8 +11,8 @@ import { type TaskState, isTaskState } from './task.js'
 const NEWEST = 1000
 
 /**
- * A finished file that makes this upload needless. One that was or will be encrypted never does: whoever has one password must not get
- * a file that another one opens.
+ * A finished file that makes this upload needless. One that was or will be encrypted never does: a client that has one password must
+ * not get a file that another one opens.
  */
 export async function findKnown (
   mount: Mount, caller: Caller, wanted: WantedTask, request: FastifyRequest
@@ -46,7 +46,7 @@ async function findRecord (
 
   const algorithm = algorithmOf(hash)
   if (algorithm === undefined) return await findUnverified(engine, caller, fits)
-  // His own goes first. Anonymous users are not one user: what one of them stored is not the other's own.
+  // The user's own goes first. Anonymous users are not one user: what one of them stored is not the other's own.
   const owners = [...restricted && user !== null ? [{ user }] : [], ...anyPool ? [{}] : []]
   for (const owner of owners) {
     const query = { protocol: caller.protocol ?? '', ...owner, algorithm, value: hash, accept: fits }

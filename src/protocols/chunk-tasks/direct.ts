@@ -15,7 +15,7 @@ const MIB = 1024 * 1024
 
 /**
  * POST direct: a small file in one form, with `pool_id`, `bundle_id` and `expired_at` as fields before or after it. A field `content_type`
- * before it takes the place of the part's own type; behind it, it comes too late: by then the file has a type, which was checked.
+ * before it takes the place of the part's own type; after it, it comes too late: by then the file has a type, which was checked.
  */
 export function direct (mount: Mount): RouteHandlerMethod {
   return async (request, reply) => {

@@ -9,7 +9,7 @@ export interface FormFile {
   readonly body: Readable
   readonly filename: string
   readonly contentType: string
-  /** The text fields read so far: those behind the file are there only after {@link finish}. */
+  /** The text fields read so far: those after the file are there only after {@link finish}. */
   readonly fields: Readonly<Record<string, string>>
   /** Tells how many bytes the file has, and reads what is left of it to find out, but no more than `limit` of them. */
   count (limit: number): Promise<number>

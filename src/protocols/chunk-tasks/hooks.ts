@@ -16,7 +16,7 @@ export interface WantedTask {
   readonly bundleId: string | null
   /** When the finished file expires, ISO 8601. */
   readonly expiredAt: string | null
-  /** The client wants the file encrypted at rest. The password itself is nobody's business. */
+  /** The client wants the file encrypted at rest. The password itself is not given. */
   readonly encrypted: boolean
 }
 

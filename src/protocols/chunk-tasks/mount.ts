@@ -13,7 +13,7 @@ export interface Mount {
   readonly settings: ChunkTasksSettings
 }
 
-/** @throws {Refused} nobody is authenticated, where somebody must be */
+/** @throws {Refused} the request has no user, where one is required */
 export async function callerOf ({ uploads, settings }: Mount, request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
   const caller = await uploads.caller(request, reply)
   if (settings.requireUser && caller.user === null) throw unauthorized()

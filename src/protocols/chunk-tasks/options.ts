@@ -32,10 +32,10 @@ export interface ChunkTasksOptions extends ChunkTaskHooks {
   /** A file of more chunks gets larger ones, up to `maxChunkSize`; one that needs more even so is refused. @default 10000 */
   readonly maxChunks?: number | undefined
   /**
-   * Which files make an upload needless when a client names their hash: `user`, the same user's in the same pool (everybody's where
+   * Which files make an upload needless when a client names their hash: `user`, the same user's in the same pool (all users' where
    * users are not restricted); `all`, those of all users, too; a function that finds one, which is shown as it is; or none.
    *
-   * `all` tells the client that the file is there, and gives him a record of his own with a copy of the bytes: nothing of the other
+   * `all` tells the client that the file is there, and gives it a record of its own with a copy of the bytes: nothing of the other
    * record, and no access to it. `onCreate`, `onComplete` and all limits hold for it; the answer takes as long as copying does. Anonymous
    * clients get a new copy each time: set `requireUser` where that is too much. Of other
    * users' files only hashes that were verified count.
@@ -70,7 +70,7 @@ export interface ChunkTasksSettings extends ChunkTaskHooks {
   readonly encryption: Encryption | undefined
   /** ms; null for never. */
   readonly expirationDelta: number | null
-  /** Of files whose hash nobody gave. */
+  /** Of files whose hash was not given. */
   readonly checksum: string | false
 }
 

@@ -5,7 +5,7 @@ import type { ByteRange } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { Mount, OpenTask } from './mount.js'
 
-/** ms after which a chunk that was kept aside, and that nobody could put in its place or remove, is swept where tasks never expire. */
+/** ms after which a chunk that was kept aside, and could be neither put in its place nor removed, is swept where tasks never expire. */
 const ASIDE_TIME = 7 * 86_400_000
 
 /**

@@ -2,7 +2,7 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 const TASK_ID = /^[A-Za-z0-9_-]{21}$/
 /** A UUID of version 7 as 32 hex digits: its version and variant digits are known, so they need not be sent. */
 const UPLOAD_ID = /^([\da-f]{12})7([\da-f]{3})([89ab])([\da-f]{15})$/
-/** Bits behind the variant's two. */
+/** Bits after the variant's two. */
 const TAIL_BITS = 62n
 
 /** The id of an upload as this contract's 21 characters (as nanoid makes them); an id of another kind stays as it is. */

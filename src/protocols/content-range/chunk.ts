@@ -18,7 +18,7 @@ export interface Chunk {
   readonly contentEncoding: string
   /** As sent with the bytes; empty without one. */
   readonly filename: string
-  /** The text fields of the form read so far: those behind the file are there only after {@link finish}. */
+  /** The text fields of the form read so far: those after the file are there only after {@link finish}. */
   readonly fields: ReadonlyMap<string, string>
   /** Bytes, where the request tells them beforehand. */
   readonly length: number | undefined

@@ -13,7 +13,7 @@ export interface Mount {
   readonly settings: ContentRangeSettings
 }
 
-/** @throws {Refused} nobody is authenticated, in dialects that tell it before everything else */
+/** @throws {Refused} the request has no user, in dialects that say so before everything else */
 export async function callerOf ({ uploads, settings }: Mount, request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
   const caller = await uploads.caller(request, reply)
   if (settings.dialect.refusesAnonymousFirst && lacksUser(settings, caller)) {

@@ -49,7 +49,7 @@ export function postComplete (mount: Mount): RouteHandlerMethod {
   }
 }
 
-/** A next chunk whose upload is told behind it waits in storage. */
+/** A next chunk whose upload is named after it waits in storage. */
 async function storeLater (mount: Mount, caller: Caller, chunk: Chunk, range: ChunkRange): Promise<Upload> {
   const { uploads: { engine }, settings: { expirationDelta } } = mount
   const spooled = await spoolPart({ engine, spoolExpiry: expirationDelta ?? SPOOL_EXPIRY }, caller, chunk.body)
@@ -67,7 +67,7 @@ async function storeLater (mount: Mount, caller: Caller, chunk: Chunk, range: Ch
   }
 }
 
-/** A chunk from byte 0 that names an upload behind its bytes is no new upload after all. */
+/** A chunk from byte 0 that names an upload after its bytes is no new upload after all. */
 async function assertNew ({ uploads: { engine } }: Mount, caller: Caller, chunk: Chunk, stored: Upload): Promise<Upload> {
   const id = uploadIdOf(chunk)
   if (id === '') return stored

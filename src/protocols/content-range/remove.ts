@@ -4,7 +4,7 @@ import type { Upload } from '../../upload.js'
 import { type Mount, assertMayKnow, callerOf } from './mount.js'
 import { idParam, wireId } from './record.js'
 
-/** DELETE on an upload aborts it. Finished files stay: whoever has their address knows the id. */
+/** DELETE on an upload aborts it. Finished files stay: any client with their address knows the id. */
 export function remove (mount: Mount): RouteHandlerMethod {
   const { uploads: { engine }, settings } = mount
   return async (request, reply) => {

@@ -53,7 +53,7 @@ class ChunkForm {
       }
       return await this.#store()
     } catch (error) {
-      // Not awaited: it would wait for the next part of a form that nobody reads any more.
+      // Not awaited: it would wait for the next part of a form that is no longer read.
       parts.return().catch(() => {})
       // The request came to its end, so that it is the form which stops within a part.
       throw error instanceof BodyCut && this.#request.raw.complete ? new FormInvalid('it ends within a part') : error

@@ -8,7 +8,7 @@ import type { Mount } from './mount.js'
 
 /**
  * A part on its way to the end of an upload while the form is still being read. Nothing of it counts before {@link finish}: fields
- * behind the part may yet say that it is a repeat.
+ * after the part may yet say that it is a repeat.
  */
 export class DirectWrite {
   readonly #body: Readable

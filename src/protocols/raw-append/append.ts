@@ -45,7 +45,7 @@ async function storeFile (request: FastifyRequest, store: Store): Promise<boolea
     if (isMisread(error.cause)) throw error.cause
     throw request.raw.complete ? new FormInvalid('it ends within a part') : error
   } finally {
-    // Not awaited: it would wait for the next part of a form that nobody reads any more.
+    // Not awaited: it would wait for the next part of a form that is no longer read.
     parts.return().catch(() => {})
   }
   throw noData()
@@ -69,7 +69,7 @@ async function appendBytes (mount: Mount, caller: Caller, video: Upload, body: R
     start: 'end',
     body,
     ...length !== undefined && { length },
-    // Without an offset on the wire nobody could go on from the middle of a chunk.
+    // Without an offset on the wire no client could go on from the middle of a chunk.
     atomic: true,
     check: current => { before = offsetOf(current) }
   })

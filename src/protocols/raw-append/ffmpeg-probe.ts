@@ -5,7 +5,7 @@ import { runProgram, type RunOptions } from './run-program.js'
 export const formats = 'mov,mp4,matroska,webm,avi,mpegts,mpeg,ogg,flv'
 
 export interface Probe {
-  /** ffmpeg's name of the container, of several one behind the other. */
+  /** ffmpeg's name of the container, of several one after the other. */
   readonly format: string
   /** Seconds; undefined where the file does not say. */
   readonly duration: number | undefined

@@ -7,7 +7,7 @@ import { stateOf } from './video.js'
 
 export interface JobSurroundings {
   readonly engine: UploadEngine
-  /** Who may see the inner uploads. */
+  /** The caller that may see the inner uploads. */
   readonly inner: Caller
   readonly joiner: Joiner
   readonly events: JoinEvents
@@ -88,7 +88,7 @@ export class JoinJob {
     const ids = clips.map(({ id }) => id)
     const stale = content === null ? ids : [content, ...ids]
     const swapped = await change(state => {
-      // Somebody else has this video in hand, and has thrown our file away.
+      // Another job has this video in hand, and has thrown our file away.
       if (state.building !== next.id) throw new TakenOver()
       return { content: next.id, clips: state.clips.filter(id => !ids.includes(id)), building: null, stale: [...state.stale, ...stale] }
     })
@@ -105,7 +105,7 @@ export class JoinJob {
     try {
       await engine.write(inner, id, { start: 0, body, own: true, atomic: true })
     } catch (error) {
-      // Nobody sent this body: that it broke off is trouble of ours.
+      // No client sent this body: if it breaks off, the fault is ours.
       throw error instanceof BodyCut ? new StorageTrouble({ cause: error.cause }) : error
     } finally {
       body.destroy()

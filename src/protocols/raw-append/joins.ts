@@ -56,7 +56,7 @@ const ENQUEUE_ATTEMPTS = 100
 /** The video has changed since its bytes were counted. */
 class CountedInVain extends Error {}
 
-/** Takes clips in, and has them joined to their videos behind the requests: one job a video, a few at a time. */
+/** Takes clips in, and has them joined to their videos apart from the requests: one job a video, a few at a time. */
 export class Joins {
   readonly #engine: UploadEngine
   readonly #own: Caller
@@ -98,7 +98,7 @@ export class Joins {
       await engine.remove(this.#inner, id).catch(() => {})
       throw error instanceof SizeLimitExceeded ? new SizeLimitExceeded(caller.maxBytes ?? 0) : error
     }
-    // Last: a crash before leaves a clip that nobody was told of, and that expires.
+    // Last: a crash before leaves a clip that no reply has named, and that expires.
     await engine.update(this.#inner, id, () => ({ expiresAt: null }))
     if (!first) this.wake(video.id)
     return first
@@ -181,7 +181,7 @@ export class Joins {
         return await new JoinJob(around).run(video)
       })
       if (progress !== true) return
-      // Behind the lock once more: who came in the meantime and found it taken has left the clip to us.
+      // After the lock once more: a request that came meanwhile and found it taken has left its clip to us.
       const video = await this.#engine.get(this.#own, videoId).catch(() => undefined)
       if (video === undefined || stateOf(video).clips.length === 0) return
     }

@@ -83,7 +83,7 @@ async function storeWhole (
     if (upload.status !== 'complete') throw new Refusal(409, 'The upload was ended')
     return sendFinal(request, reply.header('Location', mount.locationOf(request, id)), upload, 201)
   } catch (error) {
-    // Nobody knows its URL.
+    // No client knows its URL.
     await engine.remove({ ...caller, hooks: {} }, id).catch(() => {})
     throw error
   }

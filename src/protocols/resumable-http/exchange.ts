@@ -5,8 +5,8 @@ import type { FinalAnswer } from './state.js'
 
 /**
  * A finished upload and the handler that answers it. The engine asks for the answer when the file is whole and its record not yet complete;
- * only an answer of success makes it complete, and only then the client gets that answer. So whoever repeats his last request after a
- * crash has his file handled again, and nobody's file is handled twice with success.
+ * only an answer of success makes it complete, and only then the client gets that answer. So a client that repeats its last request after a
+ * crash has its file handled again, and no file is handled twice with success.
  */
 export class Exchange {
   /** The file, once it is there and its handler is to run. */
@@ -27,7 +27,7 @@ export class Exchange {
     this.upload = upload
     this.#hand(upload)
     const answer = await this.#answered
-    // Nobody sees this error: the handler has told the client what is wrong.
+    // This error is not seen: the handler has told the client what is wrong.
     if (answer === undefined) throw new BodyCut()
     return answer
   }

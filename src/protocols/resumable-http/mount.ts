@@ -51,7 +51,7 @@ export class ResumableMount {
     return uploadLimit(this.engine, caller, this.settings, versionOf(request), lifetime)
   }
 
-  /** The limits without a caller, for those who only ask what the server can do. */
+  /** The limits without a caller, for requests that only ask what the server can do. */
   async limitForAnyone (request: FastifyRequest, reply: FastifyReply): Promise<string> {
     return this.limitFor(request, await this.#uploads.caller(request, reply))
   }

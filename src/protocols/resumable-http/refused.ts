@@ -4,7 +4,7 @@ import { completenessField, completenessOf } from './fields.js'
 import { versionEcho, versionOf } from './versions.js'
 
 /**
- * Says in a refusal that the upload is not complete, whoever refuses: this protocol, a hook of the host or Fastify itself. The target's
+ * Says in a refusal that the upload is not complete, whatever refuses: this protocol, a hook of the host or Fastify itself. The target's
  * own answer has the field already, and keeps it.
  */
 export function markRefused (request: FastifyRequest, reply: FastifyReply, isAppend: boolean): void {

@@ -37,7 +37,7 @@ export interface Dispatch {
   ): Promise<FastifyReply>
 }
 
-/** Fields of the creation that the handler gets, whoever brings the last bytes. */
+/** Fields of the creation that the handler gets, whichever request brings the last bytes. */
 const REPRESENTATION = ['content-type', 'content-disposition', 'content-encoding', 'content-language', 'accept', 'accept-language'] as const
 
 /** Of the request that brings the last bytes, these do not belong to the file. */
@@ -190,7 +190,7 @@ export class ResumableRoutes implements Dispatch {
         : exchange.refuse()
       over.catch(() => {})
     })
-    // Of a client that went away the handler goes on, as its work counts; once the server stops nobody waits for it.
+    // Of a client that went away the handler goes on, as its work counts; once the server stops it is not waited for.
     raw.once('close', () => {
       if (stopSignal.aborted) return stop()
       stopSignal.addEventListener('abort', stop, { once: true })

@@ -6,8 +6,8 @@ import { Refusal } from './problem.js'
 import { versionOf } from './versions.js'
 
 /**
- * HEAD or GET on an upload: where to go on. Whoever still sends bytes to it is told to stop, and these are counted. GET serves a finished
- * file where the plugin's `downloads` says so.
+ * HEAD or GET on an upload: where to go on. A request that still sends bytes to it is told to stop, and these are counted. GET serves a
+ * finished file where the plugin's `downloads` says so.
  */
 export async function retrieve (mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, id: string): Promise<FastifyReply> {
   // Of errors too nothing may be kept: what is unknown or gone now may be there later.

@@ -7,9 +7,9 @@ export interface StoredRequestParts {
   readonly url: string
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** The request that stands behind it: its connection and version of HTTP. */
+  /** The real request: its connection and version of HTTP. */
   readonly behind: IncomingMessage
-  /** Opens the stored content, when somebody begins to read it. */
+  /** Opens the stored content at the first read. */
   readonly open: () => Readable
 }
 

@@ -20,7 +20,7 @@ interface Given {
 }
 
 /**
- * What the body must be checked with: Upload-Checksum of the header, or the one that comes behind the body as a trailer. Of a trailer the
+ * What the body must be checked with: Upload-Checksum of the header, or the one that comes after the body as a trailer. Of a trailer the
  * algorithm is known only then, so all of them are computed.
  * @throws {Refusal} 400
  */

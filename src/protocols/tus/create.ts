@@ -32,7 +32,7 @@ export async function create (mount: TusMount, request: FastifyRequest, reply: F
   const body = bodyIn(request)
   const empty = body === undefined || !withBody
   if (empty && digests === undefined && created.size !== 0) {
-    // tus asks for it behind a body only; tus-js-client wants it also of a creation from which it kept the body back.
+    // tus asks for it after a body only; tus-js-client wants it also of a creation from which it kept the body back.
     setOffset(reply, created)
     return await reply.code(201).send()
   }

@@ -143,7 +143,7 @@ export class Finals {
     this.#work()
   }
 
-  /** A request of a user who may have left final uploads that only lack their end. */
+  /** A request of a user that may have left final uploads that only lack their end. */
   adopt (caller: Caller, log: Log): void {
     if (this.#left.size === 0) return
     for (const [id, user] of this.#left) {
@@ -294,7 +294,7 @@ function isOfHost (error: unknown): boolean {
   return !(error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('FST_CHUNKED_UPLOAD_'))
 }
 
-/** Parts and final were checked when they were made: who sends the last byte need not be the owner. */
+/** Parts and final were checked when they were made: the sender of the last byte need not be the owner. */
 function everybody (caller: Caller): Caller {
   return { ...caller, restricted: false, gone: undefined }
 }

@@ -38,8 +38,8 @@ export async function head (mount: TusMount, request: FastifyRequest, reply: Fas
 }
 
 /**
- * The upload once nobody writes to it any more. One that has all its bytes becomes complete, if only now, where the host has no say in it
- * any more: a read asks the host nothing.
+ * The upload once no request writes to it any more. One that has all its bytes becomes complete, if only now, where the host has no say in
+ * it any more: a read asks the host nothing.
  */
 async function settled (mount: TusMount, caller: Caller, known: Upload, request: FastifyRequest): Promise<Upload> {
   const { engine, finals } = mount

@@ -9,7 +9,7 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 
 /**
  * Reads Upload-Metadata: pairs of key and base64, separated by commas (tus 1.0.0, creation). Blanks around a comma are taken, as clients
- * leave one behind the key of an empty value.
+ * leave one after the key of an empty value.
  * @throws {Refusal} 400
  */
 export function parseMetadata (header: string): TusMetadata {
