@@ -1,6 +1,6 @@
 import { BodyStalled } from './errors.js'
 
-/** How slowly a body may come. A rule that is 0 or left out does not hold. */
+/** How slowly a body may come. A rule that is 0 or left out is off. */
 export interface BodyPace {
   /** ms without a byte. */
   readonly stallTimeout: number
@@ -13,7 +13,7 @@ export interface BodyPace {
 /** ms over which the rate is taken where no `stallTimeout` says so. */
 const STRETCH = 60_000
 
-/** Tells, once, that a body comes too slowly. Time in which it is paused, as its reader is busy, counts for `maxBodyTime` alone. */
+/** Tells, once, that a body comes too slowly. Time in which its busy reader has paused it counts for `maxBodyTime` alone. */
 export class PaceWatch {
   readonly #onLate: (error: Error) => void
   readonly #pace: BodyPace

@@ -10,7 +10,7 @@ export function cleanFileName (text: string): string {
   return withoutEnd(name).replace(/\p{Surrogate}/gu, '\ufffd')
 }
 
-/** By hand: an expression for the dots at the end looks at each of many dots again and again. A name of dots alone stays. */
+/** By hand: a regular expression for the dots at the end would look at many dots again and again. A name of dots alone stays. */
 function withoutEnd (name: string): string {
   let end = name.length
   while (end > 0 && (name[end - 1] === '.' || name[end - 1] === ' ')) end--

@@ -96,22 +96,23 @@ export interface ChunkedUploadOptions {
   /** How long a request waits for an upload that another one is using. @default '20s' */
   readonly lockTimeout?: Duration | undefined
   /**
-   * A body that brings no byte for so long is cut, and what came is kept. A reply of which the client takes nothing is cut after this time
-   * to twice this time. 0 for never. @default '60s'
+   * A body that brings no byte for this long is cut, and what came is kept. A reply of which the client takes nothing is cut after this
+   * time to twice this time. 0 for never. @default '60s'
    */
   readonly stallTimeout?: Duration | undefined
   /**
    * Bytes a second that a body must bring, over each `stallTimeout` (a minute where that is 0); slower ones are cut, and what came is kept.
-   * Time in which the server is the slow one does not count. 0 for no such rule. @default 0
+   * Time in which the body waits for the server does not count. 0 for no lowest rate. @default 0
    */
   readonly minRate?: number | undefined
   /**
-   * A body that is not whole after so long is cut, and what came is kept; 0 for never. Clients that resume go on from there. @default 0
+   * A body that has not ended after this long is cut, and what came is kept; 0 for never. Clients that resume go on from there. @default 0
    */
   readonly maxBodyTime?: Duration | undefined
 
   /**
-   * Bytes of memory for all bodies in flight together, beside some 128 KiB for each. A body that finds none goes on in small steps.
+   * Bytes of memory for all bodies in flight together, in addition to some 128 KiB for each. Bodies for which none is left go on in small
+   * steps.
    * @default 64 MiB
    */
   readonly bodyMemory?: number | undefined
@@ -150,8 +151,8 @@ export interface ChunkedUploadOptions {
   readonly fieldName?: string | readonly string[] | undefined
 
   /**
-   * Who sends the request; null for an anonymous one. drf: request.user. A `request.user` that has neither `id` nor `sub`, or an empty
-   * string, is answered 500 and never taken for an anonymous request.
+   * The id of the request's user; null for an anonymous request. drf: request.user. A `request.user` that has neither `id` nor `sub`, or
+   * an empty string, is answered 500 and never taken for an anonymous request.
    * @default `request.user.id`, else `request.user.sub` (@fastify/jwt); null without a `request.user`
    */
   readonly user?: ((request: FastifyRequest) => MaybePromise<UserId | null | undefined>) | undefined
@@ -162,15 +163,15 @@ export interface ChunkedUploadOptions {
 
   /**
    * Before an upload is made: may throw to refuse, may return what to change in the draft, such as `{ filename: 'better.txt' }`. A type
-   * that it returns must be one of `allowedTypes`, too. It is asked again, with the upload in its context, when the client tells a name, a
-   * size or what else a draft has only after the upload was made: name, type, metadata and protocolState of what it returns count then.
+   * that it returns must be one of `allowedTypes`, too. It is called again, with the upload in its context, when the client sends a name,
+   * a size or what else a draft has only after the upload was made: name, type, metadata and protocolState of what it returns count then.
    */
   readonly onCreate?: ((draft: UploadDraft, context: HookContext) => MaybePromise<Partial<UploadDraft> | undefined | void>) | undefined
   /**
-   * The file is whole: may throw to refuse, may word the reply. drf: on_completion, get_response_data. `upload.location` is where the file
-   * is now, and stays where there is no `location` option. With one, the file goes to `upload.target` after the hook has agreed, or beside
-   * it where that name is taken: the event `complete` and the record tell the last place. A refused file is never at its target. The bytes
-   * can be read with `chunkedUpload.read(upload)`.
+   * The file is whole: may throw to refuse, may return the reply. drf: on_completion, get_response_data. `upload.location` is where the
+   * file is now, and stays where there is no `location` option. With one, the file goes to `upload.target` after the hook has agreed, or
+   * beside it where that name is taken: the event `complete` and the record have the final place. A refused file is never at its target.
+   * The bytes can be read with `chunkedUpload.read(upload)`.
    *
    * Runs once an upload until it agrees, and never by a read. Only after a crash of the server between its answer and the record does the
    * client's retry run it again.
@@ -178,7 +179,7 @@ export interface ChunkedUploadOptions {
   readonly onComplete?: ((upload: CompleteUpload, context: HookContext) => MaybePromise<CompletionReply | undefined | void>) | undefined
   /** Before an upload is removed by request: may throw to refuse. */
   readonly onRemove?: ((upload: Upload, context: HookContext) => MaybePromise<void>) | undefined
-  /** After an expired upload was removed by this server: those that share a scope sweep for each other. */
+  /** After this server removed an expired upload. Of servers that share a scope, the one that removed it calls its hook. */
   readonly onExpire?: ((upload: Upload) => MaybePromise<void>) | undefined
   /**
    * Where the finished file goes once `onComplete` has agreed, relative to the storage's root (disk: to `directory`). Client text must be
@@ -197,7 +198,7 @@ export interface ChunkedUploadOptions {
   readonly baseUrl?: string | undefined
   /** Finished files can be downloaded by GET; `inline` lists the media types that may be shown in the browser. @default false */
   readonly downloads?: boolean | { readonly inline?: readonly string[] } | undefined
-  /** What each route gets besides: hooks, `config` (rate limits), schema parts. */
+  /** Further options of each route: hooks, `config` (rate limits), schema parts. */
   readonly routeOptions?: HostRouteOptions | ((route: RouteName) => HostRouteOptions | undefined) | undefined
 }
 

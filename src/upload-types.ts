@@ -4,7 +4,7 @@ import { InvalidOption, TypeNotAllowed } from './errors.js'
 import { mediaType } from './option-rules.js'
 import type { ChunkedUploadOptions } from './options.js'
 
-/** What of a whole file an upload's type is found by. */
+/** What the type of a whole file is found by. */
 interface WholeFile {
   readonly filename: string
   readonly contentType: string | null
@@ -28,7 +28,7 @@ export class UploadTypes {
     return contentType === undefined ? draft : { ...draft, contentType }
   }
 
-  /** An undeclared type is looked at once the bytes are there, if the host has a look at them. @throws {TypeNotAllowed} */
+  /** An undeclared type is checked once the bytes are there, if the host detects types. @throws {TypeNotAllowed} */
   async check ({ contentType, partial }: UploadDraft): Promise<void> {
     const waits = this.#options.detectType !== undefined && isUndeclared(contentType)
     if (partial !== true && !waits) await this.#assertAllowed(contentType)
@@ -53,7 +53,7 @@ export class UploadTypes {
   }
 }
 
-/** What browsers send for a slice of a file says no more than nothing does. */
+/** The type that browsers send for a slice of a file means no more than none. */
 function isUndeclared (contentType: string | null): boolean {
   return contentType === null || ['', 'application/octet-stream'].includes(essenceOf(contentType))
 }

@@ -20,7 +20,7 @@ async function host (t: Parameters<typeof plainHost>[0]): Promise<FastifyInstanc
   return app
 }
 
-t.test('the host sees the uploads of everybody', async t => {
+t.test('the host sees the uploads of all users', async t => {
   const app = await host(t)
   const [ann, bob] = [await upload(app, 'ann', 'abc'), await upload(app, 'bob', 'defg', true)]
   const ids = async (filter?: Parameters<typeof app.chunkedUpload.list>[0]): Promise<string[]> => {

@@ -10,7 +10,7 @@ t.test('a host can import every type that a public type names', async t => {
   t.ok(seen > 100)
 })
 
-t.test('a type that is named and not exported is told, members that nobody sees are not looked at', async t => {
+t.test('a type that is named and not exported is told, members that users cannot see are not looked at', async t => {
   const folder = t.testdir({
     src: {
       'entry.ts': "export { Open } from './open.js'\nexport type { Options } from './open.js'\n",

@@ -28,8 +28,8 @@ export interface Agreed extends Answer {
 const KEPT = 1000
 
 /**
- * Asks the host for a whole file, before it is put where the host wants it: what is refused was never there. An answer holds until the
- * upload is complete. Only after a crash between answer and record the host is asked again.
+ * Asks the host about a whole file before the file goes to its place, so that a refused file is never there. An answer holds until the
+ * upload is complete. Only after a crash between answer and record is the host asked again.
  */
 export class Agreement {
   readonly #storage: Storage
@@ -60,7 +60,7 @@ export class Agreement {
 
   async #ask (upload: UploadingUpload, size: number, { onComplete, describe, target }: Question): Promise<Answer> {
     if (target !== undefined) await asked(async () => { await this.#storage.checkTarget?.({ ...upload, target }) })
-    // A target without an agreement is of a version that put files there first.
+    // A target without an agreement comes from a version that put files there first.
     const location = await asked(() => this.#storage.finish({ ...upload, size }))
     try {
       const reply = await onComplete({ ...describe(upload, location), ...target !== undefined && { target } })

@@ -6,7 +6,7 @@ import type { Place } from './place.js'
 import type { Quota } from './quota.js'
 import type { WriteRequest } from './write.js'
 
-/** Bytes that a body without an announced length takes at a time, where there is plenty of room. */
+/** Bytes that a body without an announced length takes from the quota at a time, where there is plenty of room. */
 const STEP = 64 * 1024 * 1024
 
 /** What the quota lets one body bring to an upload without a declared size: before it is read, or step by step as it comes. */
@@ -65,7 +65,7 @@ export class Allowance {
     if (isOwn && !hold.lost) await this.#quota.release(this.#upload).catch(() => {})
   }
 
-  /** Other bodies may be under way beside this one: what they have taken is not this one's to give back. */
+  /** Other bodies of the upload may be under way: this one must not give back what they have taken. */
   get #sharesUpload (): boolean {
     const { parallel, overwrite } = this.#request
     return parallel === true && overwrite !== true
@@ -74,7 +74,7 @@ export class Allowance {
   async #take (end: number, more: number): Promise<UploadingUpload> {
     const { start } = this.#place
     const { received } = this.#upload
-    // A body that is alone forgets what a crash has left of another one.
+    // A body that is alone also gives back what a crash has left of another one.
     const total = (current: UploadingUpload): number => this.#sharesUpload
       ? reservedBytes(current) + end - this.#granted
       : countBytes(addRange(received, [start, end]))

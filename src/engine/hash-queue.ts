@@ -1,11 +1,11 @@
-/** Tasks of bodies in a row after which one that reads a file has its turn. */
+/** Tasks of bodies in a row after which a task that reads a file has its turn. */
 const MOST_BODIES = 8
 
-/** For what a task is: a body that comes in, whose client waits for each batch, or a file that is read back. */
+/** What a task is for: a body that comes in, whose client waits for each batch, or a file that is read back. */
 export type HashPurpose = 'body' | 'file'
 
 /**
- * The order of tasks for the one thread that hashes: bodies first, files that are read back in turns, one of them after a number of
+ * The order of tasks for the one thread that hashes: bodies first, and files that are read back in turns, one of them after a number of
  * bodies at the latest.
  */
 export class HashQueue<T> {
@@ -16,7 +16,7 @@ export class HashQueue<T> {
     this.#waiting[purpose].add(task)
   }
 
-  /** @returns false if the task does not wait any more */
+  /** @returns false if the task no longer waits */
   delete (task: T): boolean {
     return this.#waiting.body.delete(task) || this.#waiting.file.delete(task)
   }

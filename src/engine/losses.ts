@@ -12,7 +12,7 @@ import type { UploadChecksums } from './upload-checksums.js'
 /** ms that the record of a lost file is kept, so that requests for it hear "gone" instead of "unknown". */
 const LOST_KEPT = 30 * 24 * 3_600_000
 
-/** Interrupted comparisons that are remembered. */
+/** The number of interrupted comparisons that are remembered. */
 const MOST_KEPT = 100
 
 export interface LossSurroundings {
@@ -32,7 +32,7 @@ export interface LossSurroundings {
  */
 export class Losses {
   readonly #around: LossSurroundings
-  /** How far comparisons came that were interrupted, by upload: a client that asks again and again must not start them anew each time. */
+  /** How far interrupted comparisons came, by upload: a client that asks again and again must not start them anew each time. */
   readonly #compared = new Map<string, ChecksumState>()
 
   constructor (around: LossSurroundings) {

@@ -6,7 +6,7 @@ import type { Caller, UploadDraft } from './caller.js'
 import { asUploading, type Records } from './records.js'
 import type { Turns } from './turns.js'
 
-/** Of the room that is left, a body that grows without an end in sight takes this part at most beyond what it needs. */
+/** A body of unknown length takes at most this part of the room that is left beyond what it needs. */
 const SHARE = 1 / 8
 
 export interface QuotaRules {
@@ -50,7 +50,7 @@ export class Quota {
     return await this.#inTurn(user, async () => {
       if (maxOpen !== null) await this.#checkOpen(user, maxOpen)
       if (maxStored !== null) {
-        // Where nothing has room any more, an upload of unknown size has not either.
+        // Where no room is left, an upload of unknown size has none either.
         const wanted = size ?? 1
         if (wanted > 0 && wanted > await this.#room(user, maxStored) + replaces) throw new QuotaExceeded(maxStored, wanted)
       }
@@ -96,7 +96,7 @@ export class Quota {
     if (max === 0 || (await this.#records.page(open)).uploads.length >= max) throw new TooManyUploads(max)
   }
 
-  /** Bytes that are left; less than none where the limit was a higher one before. */
+  /** Bytes that are left; negative where the limit was higher before. */
   async #room (user: UserId | null, max: number): Promise<number> {
     return max - (await this.#records.usage({ user, now: Date.now() })).reserved
   }

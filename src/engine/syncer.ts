@@ -2,11 +2,11 @@ import type { Storage } from '../storage/contract.js'
 import { type CompleteUpload, type Upload, isUnsynced } from '../upload.js'
 import { asked, type Records } from './records.js'
 
-/** Files that are brought to the disk at once: more would only take it from the bodies. */
+/** Files that are synced at a time: more would slow down the bodies. */
 const AT_ONCE = 2
 /** Files that may wait; those beyond are left for the next start, or for the comparison after a power cut. */
 const MOST_WAITING = 10_000
-/** ms after a completion: the disk serves the bodies that still come, and most of the file has been written by then. */
+/** ms to wait after a completion: until then the disk is left to the bodies, and the system writes most of the file. */
 const DELAY = 1000
 
 export interface SyncSurroundings {
@@ -75,7 +75,7 @@ export class Syncer {
   async #sync (upload: CompleteUpload): Promise<void> {
     try {
       await this.now(upload).catch((error: unknown) => {
-        // A host has taken the file for its own: nothing is left to be brought anywhere.
+        // The host has taken the file over: nothing is left to sync.
         if (!isGone(error)) throw error
       })
       await this.#around.records.update(upload.id, synced, upload)
@@ -93,7 +93,7 @@ export function synced (upload: Upload): Upload {
   return { ...rest, synced: true }
 }
 
-/** True for an upload of whose bytes the disk has refused some in this epoch: what memory still shows of them says nothing. */
+/** True for an upload of which the disk has refused bytes in this epoch: the copy in memory proves nothing then. */
 export function isDistrusted (upload: Upload, { epoch }: Storage): boolean {
   return upload.epoch !== undefined && upload.epoch === `refused in ${epoch}`
 }

@@ -4,7 +4,7 @@ import { ForeignClient } from '../errors.js'
 /** The protocols of this package that put into header fields what a body is a part of. */
 export type HeaderProtocol = 'tus' | 'resumableHttp' | 'contentRange'
 
-/** By what a request shows that it was made for another protocol, and what the host can do then. */
+/** A sign that a request was made for another protocol, and what the host can do then. */
 interface Mark {
   readonly client: string
   readonly instead: string
@@ -21,7 +21,7 @@ interface HeaderMark extends Mark {
 const RESUMING = 'use a client of tus(), as tus-js-client or Uppy, or of contentRange(), as UpChunk'
 const WHOLE = `turn its chunks off and send whole files to contentRange({ checksum: false }), or ${RESUMING}`
 
-/** Fields that clients send with each chunk, in the form or in the query. A request has all of a row. */
+/** Fields that clients send with each chunk, in the form or in the query. A request must have all fields of a row. */
 const FIELDS: ReadonlyArray<Mark & { readonly fields: readonly string[] }> = [
   { client: 'Dropzone', fields: ['dzuuid'], instead: WHOLE },
   { client: 'Dropzone', fields: ['dzchunkindex'], instead: WHOLE },
@@ -39,7 +39,7 @@ const HEADERS: readonly HeaderMark[] = [
   { client: 'FilePond', header: 'upload-name', instead: WHOLE },
   { client: 'huge-uploader', header: 'uploader-chunk-number', instead: RESUMING },
   { client: 'tus', header: 'tus-resumable', of: ['tus'], instead: 'send it to a mount of tus()' },
-  // A client that says only that the file ends with this request tries whether the server can resume: any server may take it.
+  // A client that only says that the file ends with this request is testing whether the server can resume: any server may take it.
   ...[['upload-complete', '?0'], ['upload-incomplete', '?1']].map(([header = '', more]): HeaderMark => ({
     client: 'Resumable Uploads for HTTP',
     header,

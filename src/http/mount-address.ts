@@ -3,7 +3,7 @@ import { requestPath, withoutEndSlashes } from './request-path.js'
 
 /** Where clients see a mount. */
 export interface MountAddress {
-  /** Such as `https://example.com:81`; undefined where the request names no host that can be one, or none at all (HTTP/1.0). */
+  /** Such as `https://example.com:81`; undefined where the request has no valid host, or none at all (HTTP/1.0). */
   readonly origin: string | undefined
   /** Path without a slash at its end. */
   readonly path: string
@@ -28,7 +28,7 @@ function originOf ({ protocol, host }: FastifyRequest): string | undefined {
 }
 
 function pathOf (request: FastifyRequest, prefix: string): string {
-  // Two slashes at the start would name a host; browsers take a backslash for one.
+  // Two slashes at the start would name a host, and browsers read a backslash as a slash.
   const path = requestPath(request).replace(/^[/\\]+/, '/')
   const route = withoutEndSlashes(request.routeOptions.url ?? '')
   const mount = withoutEndSlashes(prefix)

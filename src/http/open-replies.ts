@@ -58,7 +58,7 @@ export class OpenReplies {
     done()
   }
 
-  /** A reply that has begun has not told its client that it is the last one. */
+  /** A reply that began before the stop has not told its client that it is the last one. */
   #endWith (reply: RawReply, request: IncomingMessage): void {
     if (request instanceof Http2ServerRequest) {
       request.stream.session?.close()

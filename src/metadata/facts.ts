@@ -5,7 +5,7 @@ import type { ListOrder, ListQuery, UploadUsage, UsageQuery } from './contract.j
 /** Bytes of a file name by which uploads are ordered. */
 const NAME_BYTES = 32
 
-/** What orders and sums need of an upload: little enough to keep for all of a user's, and to stand in the name of a file. */
+/** What orders and sums need of an upload: little enough to keep for all uploads of a user, and to fit into the name of a file. */
 export interface Facts {
   readonly id: string
   /** `u` for an unfinished one, `c` for a complete one, else the first letter of why it was removed. */
@@ -80,7 +80,7 @@ export function factsFilter (query: Pick<ListQuery, 'scope' | 'protocol' | 'inte
     (protocol === undefined || facts.protocol === protocol) &&
     (internal === undefined || facts.internal === internal) &&
     (status === undefined || statusOf(facts) === status) &&
-    // Whether an unfinished one is over only its record tells.
+    // Only its record says whether an unfinished one has expired.
     (phases === undefined || facts.state === 'u' || phases.some(phase => phase === finishedPhase(facts)))
 }
 

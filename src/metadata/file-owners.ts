@@ -9,7 +9,7 @@ import type { RecordFiles } from './file-records.js'
 import { matchesList } from './filter.js'
 import { READ_CONCURRENCY, readEach } from './file-reading.js'
 
-/** An upload that was found; with its record where that had to be read. */
+/** An upload that was found, with its record where that had to be read. */
 export interface Found {
   readonly facts: Facts
   readonly upload?: Upload
@@ -127,11 +127,11 @@ export class OwnerIndex {
     }
   }
 
-  /** Removes names that lead nowhere, and lets facts count that are right. */
+  /** Removes names without a record, and puts right facts into force. */
   async #tidy (id: string, upload: Upload | undefined, entries: readonly string[], users: IdIndex, finished: IdIndex): Promise<void> {
     if (upload?.status === 'uploading') return
     const right = upload === undefined ? undefined : entryOf(upload)
-    // One that is not right may be of a change that is under way.
+    // A wrong one may belong to a change that is under way.
     for (const entry of entries) if (entry !== right) await finished.removeOrphan(entry)
     if (upload === undefined) await users.removeOrphan(id)
     else if (right !== undefined && !entries.includes(right)) await finished.add(right)

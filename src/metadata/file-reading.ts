@@ -5,10 +5,10 @@ import type { RecordFiles } from './file-records.js'
 /** Records that are read at once. */
 export const READ_CONCURRENCY = 32
 
-/** The process or the machine is short of something: the record itself may be in order. */
+/** The process or the machine is short of a resource: the record itself may be in order. */
 const SHORT_OF: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EBUSY', 'EINTR'])
 
-/** True for an error that is this one record's: others can be read. */
+/** True for an error of this one record: others can be read. */
 export function isUnreadable (error: unknown): boolean {
   return !(error instanceof Error && 'code' in error && SHORT_OF.has(error.code))
 }

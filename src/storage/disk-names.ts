@@ -2,7 +2,7 @@ import path from 'node:path'
 
 /** Bytes that a name may have on nearly all file systems. */
 const NAME_BYTES = 255
-/** Bytes of an ending that stays whole; what is longer is no type of a file. */
+/** Bytes of the longest ending that stays whole; a longer one is not the type of a file. */
 const EXT_BYTES = 32
 /** Names that end in `-1`, `-2` … are tried so often, then the one with the id. */
 const MAX_SUFFIX = 1000

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import type { ChecksumState, Upload } from '../upload.js'
 
-/** Tells a sealed state from one of before, which was kept in clear; no base64 has a colon. */
+/** Tells a sealed state from one in clear, as earlier versions kept it; base64 has no colon. */
 const MARK = 'sealed:'
 const NONCE_BYTES = 12
 const TAG_BYTES = 16

@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net'
 import { ClientGone, TooManyPasswords } from '../errors.js'
 import type { UserId } from '../upload.js'
 
-/** For whom a password is checked, so that one client's guesses do not hold up the others. */
+/** The client that has a password checked, so that one client's guesses do not delay the others. */
 export interface PasswordAsker {
   /** Left out, or null, for an anonymous client. */
   readonly user?: UserId | null | undefined
@@ -12,7 +12,7 @@ export interface PasswordAsker {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Checks that run at a time: the threads of the pool are the process's, and whatever reads or writes a file needs one. */
+/** Checks that run at a time: they use threads of the process's pool, which all reads and writes of files need, too. */
 const MOST_AT_A_TIME = 2
 /** Checks that may wait. */
 const MOST = { user: 32, address: 64, all: 256 } as const

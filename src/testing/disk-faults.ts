@@ -14,9 +14,9 @@ export interface DiskFaults {
    * each call. @default 0
    */
   readonly delay?: number | ((call: DiskCall) => number)
-  /** Share of the reads and writes, from 0 to 1, that do a part of their work only, as a system may. @default 0 */
+  /** Share of the reads and writes, from 0 to 1, that do only a part of their work, as systems may. @default 0 */
   readonly short?: number
-  /** Asked in front of each call: a code such as `ENOSPC`, or an error, is what the call fails with. */
+  /** Called before each call: with the code that it returns, such as `ENOSPC`, or the error, the call fails. */
   readonly fail?: (call: DiskCall) => string | Error | undefined
   /** Numbers from 0 to below 1. @default Math.random */
   readonly random?: () => number
@@ -98,7 +98,7 @@ function later (ms: number, work: () => void): void {
   else work()
 }
 
-/** Some of the time in front of the call, some after it. */
+/** Some of the time before the call, some after it. */
 function delays (call: DiskCall, { delay = 0, random = Math.random }: DiskFaults): [before: number, after: number] {
   const all = (typeof delay === 'number' ? delay : delay(call)) * random()
   const before = all * random()

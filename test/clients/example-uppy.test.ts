@@ -11,7 +11,7 @@ if (browser !== undefined) {
     await server[Symbol.asyncDispose]()
   })
 
-  t.test("Uppy's dashboard uploads by tus, asks nobody but this server, and the page's policy has nothing to refuse", async t => {
+  t.test("Uppy's dashboard uploads by tus, asks no other server, and the page's policy has nothing to refuse", async t => {
     const page = await server.openPage(t, browser, 'uppy.html')
     const strangers: string[] = []
     const origin = new URL(server.url).origin

@@ -57,7 +57,7 @@ t.test('a slow body is handed on without waiting for its end', async t => {
   t.strictSame(await batches.next(), { done: true, value: undefined })
 })
 
-t.test('invariant 6: a body is paused while a full batch waits for the storage, and goes on behind it', async t => {
+t.test('invariant 6: a body is paused while a full batch waits for the storage, and goes on after it', async t => {
   const body = bodyOf(randomBytes(8 * MIB))
   const source = sourceOf(body)
   await until(() => body.isPaused())
@@ -202,7 +202,7 @@ t.test('streams that are over before they are read', async t => {
   await new Promise(resolve => { destroyed.once('close', resolve) })
 })
 
-t.test('invariant 8: a late error of a stream that nobody reads any more is no crash', async t => {
+t.test('invariant 8: a late error of a stream that is no longer read is no crash', async t => {
   for (const why of ['taken', 'abandoned', 'overflow'] as const) {
     const body = new OpenBody().send(Buffer.from('abc'))
     const source = sourceOf(body)

@@ -70,7 +70,7 @@ t.test('invariant 7: on disk the worker follows, and another engine goes on wher
   await second.shutdown()
 })
 
-t.test('whoever wants the upload for himself stops the one that follows, and his bytes are the ones that count', async t => {
+t.test('an exclusive claim stops the one that follows, and the bytes of the claimant count', async t => {
   const memory = memoryStorage()
   const reading = gate()
   const goOn = gate()

@@ -76,7 +76,7 @@ t.test('bytes are replaced, the checksum follows, and nothing is left aside', as
   }
 })
 
-t.test('invariants 1, 2 and 12: storage that fails half-way takes no byte back, and whoever completes does the rest', async t => {
+t.test('invariants 1, 2 and 12: storage that fails half-way takes no byte back, and the next completion does the rest', async t => {
   keepAlive(t)
   for (const inner of [memoryStorage(), diskStorage({ directory: t.testdir() })]) {
     const breaking = breakingStorage(inner)

@@ -203,7 +203,7 @@ t.test("invariant 10: another user's, another mount's and a malformed id all ans
   t.equal((await engine.get(callerOf({ protocol: null, restricted: false }), id)).id, id, 'the host sees all')
 })
 
-t.test('invariant 10: listings and checksums show a caller his own', async t => {
+t.test('invariant 10: listings and checksums show a caller its own uploads', async t => {
   const engine = engineOn()
   const draft = { checksum: { algorithm: 'md5', value: null } }
   const complete = async (user: UserId | null, protocol = 'test'): Promise<string> =>

@@ -49,7 +49,7 @@ async function onlyId (engine: UploadEngine): Promise<string> {
   return ids.join()
 }
 
-t.test('invariants 1 and 12: an upload whose creator was killed behind it can be written and completed', async t => {
+t.test('invariants 1 and 12: an upload whose creator was killed after it can be written and completed', async t => {
   const { engine } = await afterDeath(t, 'storage.create', 'behind', 60_000)
   const id = await onlyId(engine)
   const bytes = Buffer.from('hello')

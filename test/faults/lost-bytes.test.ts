@@ -290,7 +290,7 @@ t.test('chunkTasks: chunks that the file lost are missing again', async t => {
   t.ok([404, 410].includes((await server.send('GET', download)).status))
 })
 
-t.test('a client that appends without a look at the offset may not go on behind lost bytes', async t => {
+t.test('a client that appends without asking for the offset may not go on after lost bytes', async t => {
   const video = await start(t, rawAppend())
   const id = field(await video.send('POST', '/uploads/create_video/'), 'video_id')
   const append = async (bytes: string): Promise<Answer> => await video.send('POST', `/uploads/append_video/${id}/`, { body: bytes })

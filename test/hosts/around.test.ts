@@ -97,7 +97,7 @@ t.test('an error handler that fails itself leaves the connection usable', async 
   t.equal((await http.request('GET', '/u').reply()).status, 200)
 })
 
-t.test('a host that asks for a user in a surrounding scope keeps everybody else out, with bodies of any size', async t => {
+t.test('a host that asks for a user in a surrounding scope keeps all others out, with bodies of any size', async t => {
   const { listen, log } = await hostOf(t, async app => {
     app.decorateRequest('user', null)
     await app.register(async app => {

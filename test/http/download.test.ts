@@ -371,7 +371,7 @@ function watched (storage: Storage): Watched {
   }
 }
 
-t.test('invariant 6: a download that nobody reads waits in the storage, and one that is given up closes the storage\'s stream', async t => {
+t.test('invariant 6: a download that is not read waits in the storage, and one that is given up closes the storage\'s stream', async t => {
   const directory = mkdtempSync(join(tmpdir(), 'downloads-'))
   t.teardown(() => { rmSync(directory, { recursive: true, force: true }) })
   const storage = watched(diskStorage({ directory }))

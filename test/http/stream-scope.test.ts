@@ -101,7 +101,7 @@ t.test('what preParsing hooks of the host make of a body is what arrives', async
     t.equal((await app.inject({ method: 'DELETE', url: `/u/${id}` })).statusCode, 204, 'nobody holds the upload any more')
   })
 
-  t.test('a rest that nobody reads is dropped undecoded', async t => {
+  t.test('a rest that is not read is dropped undecoded', async t => {
     const { listen } = await inflating()
     const http = await RawHttp.connect((await listen()).port)
     t.teardown(() => { http.socket.destroy() })

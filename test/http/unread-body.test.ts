@@ -93,7 +93,7 @@ t.test('invariant 8: a client that closes after the reply gets it, though it sen
   }
 })
 
-t.test('invariant 8: a client that never sends the rest holds nobody up, and hears the reply at once', async t => {
+t.test('invariant 8: a client that never sends the rest delays no other, and gets the reply at once', async t => {
   const { listen, app } = await plainHost(t)
   const { port } = await listen()
   const http = await RawHttp.connect(port)
@@ -255,7 +255,7 @@ t.test('invariant 8: over HTTP/2 a form that stops coming gets 408, and the serv
   t.equal((await app.inject('/u')).statusCode, 200)
 })
 
-t.test('a body that nobody waits for may take its time', async t => {
+t.test('a body that is not waited for may take its time', async t => {
   // The answer takes longer than a body may stall, while the body waits to be asked for.
   const allowedTypes = async (): Promise<boolean> => await new Promise(resolve => { setTimeout(resolve, 50, true) })
   const { listen } = await plainHost(t, { stallTimeout: 5, allowedTypes })

@@ -72,7 +72,7 @@ async function folder (test: { teardown(end: () => Promise<void>): unknown }): P
   }
 }
 
-t.test('a lock of a killed process goes to the next waiter at once, whoever decided before', async t => {
+t.test('a lock of a killed process goes to the next waiter at once, whichever process decided before', async t => {
   for (const holderDecides of [true, false]) {
     const { start } = await folder(t)
     const [first, second] = [start(), start()]

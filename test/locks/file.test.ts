@@ -146,7 +146,7 @@ t.test('only the newest of the files that say who decides are kept', async t => 
   t.same(generations, [5, 6, 7, 8, 9, 10, 11, 12])
 })
 
-t.test('a stranger at the socket is sent away and disturbs nobody', async t => {
+t.test('a stranger at the socket is sent away and disturbs no member', async t => {
   const { directory, opened } = await instances(t, 2)
   await warmedUp(opened)
   for (const name of (await readdir(directory)).filter(name => name.endsWith('.sock'))) {

@@ -284,7 +284,7 @@ t.test('with durability "disk" everything works the same', async t => {
   t.equal(await metadata.delete(upload.id, 3), true)
 })
 
-t.test('files that somebody put into the folders disturb nothing', async t => {
+t.test('files of other programs in the folders disturb nothing', async t => {
   const { directory, open } = await folder(t)
   const metadata = open()
   const upload = newUpload()

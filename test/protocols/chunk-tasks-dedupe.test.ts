@@ -22,7 +22,7 @@ async function serve (
 }
 
 for (const [owner, asker] of [['ann', 'bob'], ['anonymous', 'bob'], ['ann', 'anonymous'], ['anonymous', 'anonymous']] as const) {
-  t.test(`of a file of ${owner} ${asker} gets a copy of his own, and nothing else`, async t => {
+  t.test(`of a file of ${owner} ${asker} gets a copy of its own, and nothing else`, async t => {
     const server = await serve(t)
     const first = await upload(server, TEN, { hash, file_name: 'secret plan.txt', content_type: 'text/x-secret' }, owner)
     const answer = await create(server, { hash, file_name: 'mine.bin' }, asker)

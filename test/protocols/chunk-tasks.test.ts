@@ -276,7 +276,7 @@ t.test('a file that is there already need not be sent: instant upload', async t 
   }
 })
 
-t.test('a hash that nobody verifies gives no user another\'s file, and makes the server look through nobody else\'s', async t => {
+t.test('an unverified hash gives no user another\'s file, and no file of another user is looked at for it', async t => {
   const fake = 'ab'.repeat(48)
   for (const [options, plugin] of [[{ dedupe: 'all' }, {}], [{}, { userRestricted: false }]] as const) {
     const memory = memoryMetadata()

@@ -12,7 +12,7 @@ function named (parts: readonly FormPart[]): Message {
 const part = (filename: string | null, disposition?: string): FormPart =>
   ({ name: 'file', filename, content: TEN, ...disposition !== undefined && { disposition } })
 
-t.test('names of forms come as their client meant them, and are nobody’s path', async t => {
+t.test('names of forms come as their client meant them, and become no path', async t => {
   const server = await serve(t)
   const cases: ReadonlyArray<readonly [name: string, parts: readonly FormPart[], filename: string]> = [
     ['ASCII', [part('film.mp4')], 'film.mp4'],

@@ -42,7 +42,7 @@ t.test('chunks answer id, offset and expiry; the completion answers {}', async t
   t.equal(await countUploads(server), 2, 'nothing is left of chunks that waited')
 })
 
-t.test('a chunk of several megabytes whose upload is named behind it is appended all the same', async t => {
+t.test('a chunk of several megabytes whose upload is named after it is appended all the same', async t => {
   const server = await serve(t, { dialect: 'parent' }, { maxBytes: null })
   const bytes = Buffer.alloc(3_000_000, 'chunked ')
   const size = bytes.length + 10

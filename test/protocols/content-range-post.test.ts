@@ -120,7 +120,7 @@ t.test('each fault of a whole file in one request has its answer, and nothing is
   t.equal(await countUploads(server), 0, 'no upload is left')
 })
 
-t.test('a whole file in one request is complete at once, its fields before or behind it, whatever its Content-Range says', async t => {
+t.test('a whole file in one request is complete at once, its fields before or after it, whatever its Content-Range says', async t => {
   const server = await serve(t)
   const orders: ReadonlyArray<readonly FormPart[]> = [
     [FILE, MD5],

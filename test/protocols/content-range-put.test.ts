@@ -185,7 +185,7 @@ t.test('8: a complete upload takes no more chunks', async t => {
   }
 })
 
-t.test('requireFilename: the field has to come, before the file or behind it', async t => {
+t.test('requireFilename: the field has to come, before the file or after it', async t => {
   const server = await serve(t, { requireFilename: true })
   const missing = refused('11: without it', 'collection', named('a.bin'), detail({ filename: ['This field is required.'] }))
   await provesFault(t, server, missing)

@@ -41,7 +41,7 @@ t.test('the list has exactly the own uploads; the anonymous one is empty', async
   t.match((await server.send('GET', `/uploads/${nobodys}`, { headers: BOB })).json, { user: null }, 'who knows an anonymous id may use it')
 })
 
-t.test('without the rule everybody sees all', async t => {
+t.test('without the rule all users see all uploads', async t => {
   const server = await serve(t, {}, { userRestricted: false })
   const all = [await begin(server, ANN), await finish(server, ANN), await finish(server, BOB), await begin(server, BOB)]
   for (const headers of [ANN, BOB, {}]) t.strictSame(ids(await server.send('GET', '/uploads/', { headers })), all)

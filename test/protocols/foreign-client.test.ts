@@ -126,7 +126,7 @@ t.test('what every server may take is taken: a client that tries to resume, and 
   }
 })
 
-t.test('a chunk whose mark comes behind it is refused where the chunk is stored already', async t => {
+t.test('a chunk whose mark comes after it is refused where the chunk is stored already', async t => {
   const { server } = await serveAll(t)
   const send = async (method: string, path: string, message: Message = {}) => {
     return await server.send(method, path.replace('/uploads/', '/uploads/tasks/'), message)

@@ -172,7 +172,7 @@ t.test('both forms of every URL are served directly', async t => {
   t.equal((await server.send('GET', '/api/videos')).status, 200)
 })
 
-t.test('an upload_id is accepted in every form, before or behind the file; an empty one starts a new upload', async t => {
+t.test('an upload_id is accepted in every form, before or after the file; an empty one starts a new upload', async t => {
   const server = await serve(t)
   const id = field(await upload(server, [text('upload_id', ''), file('a')]), 'upload_id')
   for (const [form, at] of [[id, 2], [id.replaceAll('-', ''), 3], [id.toUpperCase(), 4]] as const) {
@@ -363,7 +363,7 @@ async function openBodies (server: TestServer): Promise<number> {
   })
 }
 
-t.test('a form that breaks off behind the file stores nothing either', async t => {
+t.test('a form that breaks off after the file stores nothing either', async t => {
   const server = await serve(t)
   const id = field(await upload(server, [file('whole')]), 'upload_id')
   const { headers, body } = form([text('upload_id', id), file('chunk')])
@@ -492,7 +492,7 @@ t.test('unfinished uploads never expire, unless the host wants it', async t => {
   t.match(await expiring.app.chunkedUpload.deleteExpired(), { files: 1, records: 1 })
 })
 
-t.test('invariant 12: a part that a crash left in the spool expires, and is nobody\'s upload', async t => {
+t.test('invariant 12: a part that a crash left in the spool expires, and is not listed as an upload', async t => {
   const storage = diskStorage({ directory: t.testdir() })
   const left: string[] = []
   const server = await serve(t, {}, {
@@ -539,7 +539,7 @@ t.test('what a hook throws is worded by the host, and nothing is left', async t 
   t.equal(await stored(server), 0)
 })
 
-t.test('invariant 13: storage trouble is 503 with Retry-After, in the spool and behind it, and what was acknowledged stays', async t => {
+t.test('invariant 13: storage trouble is 503 with Retry-After, in the spool and after it, and what was acknowledged stays', async t => {
   const storage = memoryStorage()
   const metadata = memoryMetadata()
   let broken = false

@@ -227,7 +227,7 @@ t.test('only so many jobs work at a time, one for each video', async t => {
   for (const id of [1, 2, 3, 4]) t.equal(await read(server, id), 'a+b')
 })
 
-t.test('a clip that cannot be joined leaves the video as it was, is told of, and does not hold up those behind it', async t => {
+t.test('a clip that cannot be joined leaves the video as it was, is told of, and does not hold up those after it', async t => {
   const kept: string[] = []
   const server = await serve(t, new TestJoiner(), {}, {
     onJoinFailed: async ({ clip }) => { kept.push((await buffer(server.app.chunkedUpload.read(clip))).toString()) }
@@ -303,7 +303,7 @@ t.test('clips and the file that is made of them count in the quota', async t => 
   t.equal((await append(server, 1, 'c')).status, 200)
 })
 
-t.test('clips are behind the scenes: nobody can reach them, they do not count as open, and go with their video', async t => {
+t.test('clips are internal: no client can reach them, they do not count as open, and go with their video', async t => {
   const server = await serve(t, new TestJoiner(), { maxOpenUploads: 1 })
   const events: string[] = []
   for (const event of ['create', 'progress', 'complete'] as const) {

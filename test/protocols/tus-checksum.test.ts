@@ -118,7 +118,7 @@ t.test('K3: a body that is cut is dropped when a checksum was announced, whole w
 
 const chunked = (body: string, trailers: string): string => `${body.length.toString(16)}\r\n${body}\r\n0\r\n${trailers}\r\n`
 
-t.test('K6, K8: the checksum may come as a trailer behind the body', async t => {
+t.test('K6, K8: the checksum may come as a trailer after the body', async t => {
   const { create, port, offset } = await startTus(t)
   const right = `Upload-Checksum: sha1 ${digest('sha1', 'abc')}\r\n`
   const cases = [

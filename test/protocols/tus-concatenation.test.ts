@@ -179,7 +179,7 @@ t.test('a part that is removed leaves a final upload that is gone', async t => {
   t.equal((await ask('POST', '/uploads', final(a))).status, 404)
 })
 
-t.test('invariant 12: a final upload whose concatenation was interrupted goes on when somebody looks', async t => {
+t.test('invariant 12: a final upload whose concatenation was interrupted goes on when a client asks for it', async t => {
   const storage = memoryStorage()
   const metadata = memoryMetadata()
   let broken = true

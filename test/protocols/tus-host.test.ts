@@ -173,7 +173,7 @@ t.test('invariant 8: after every answer the connection is used again, or closed'
   }
 })
 
-t.test('D2: offsets are those of contiguous bytes, whatever fails behind them', async t => {
+t.test('D2: offsets are those of contiguous bytes, whatever fails after them', async t => {
   const { memoryStorage } = await import('../../src/index.js')
   const memory = memoryStorage()
   let failing = true

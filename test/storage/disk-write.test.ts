@@ -70,7 +70,7 @@ t.test('invariant 6: a write that hangs holds the memory of four batches at most
   await written
 })
 
-t.test('invariant 1: nothing behind a failed write is confirmed, and its error is thrown when the rest has ended', async t => {
+t.test('invariant 1: nothing after a failed write is confirmed, and its error is thrown when the rest has ended', async t => {
   const { writes } = intercept(t)
   const confirmed: number[] = []
   const written = writeBatches(0, 0, of(10, 10, 10), { confirm: end => confirmed.push(end), durable: false })
@@ -98,7 +98,7 @@ t.test('what came in front of a failed write is confirmed', async t => {
   t.strictSame(confirmed, [10])
 })
 
-t.test('a short write goes on behind its last byte, and counts when the next part fails', async t => {
+t.test('a short write goes on after its last byte, and counts when the next part fails', async t => {
   const { writes } = intercept(t)
   const confirmed: number[] = []
   async function * batches (): AsyncGenerator<Uint8Array[]> {

@@ -127,7 +127,7 @@ for (const id of ['', '.', '..', '../x', 'a/b', 'a\\b', 'a.b', 'a b', 'a\0', 'ü
   })
 }
 
-t.test('a creation that fails behind its file can be removed', async t => {
+t.test('a creation that fails after its file was made can be removed', async t => {
   const directory = t.testdir()
   const storage = diskStorage({ directory, durability: 'disk' })
   const noSync = (call: ChangingCall): { before?: () => void } => call !== 'open'
