@@ -54,7 +54,7 @@ export class Allowance {
     await this.#take(end, STEP)
   }
 
-  /** The body is stored. What cannot be given back now is given back by the next body, the completion or the sweep. */
+  /** The body is stored. What cannot be given back now is given back by the next body, the completion, or when room is wanted. */
   async settle<T> (written: T): Promise<T | UploadingUpload> {
     return this.#stepped ? await this.#quota.release(this.#upload).catch(() => written) : written
   }

@@ -52,7 +52,8 @@ export class Quota {
       if (maxStored !== null) {
         // Where no room is left, an upload of unknown size has none either.
         const wanted = size ?? 1
-        if (wanted > 0 && wanted > await this.#room(user, maxStored) + replaces) throw new QuotaExceeded(maxStored, wanted)
+        const more = wanted - replaces
+        if (wanted > 0 && more > await this.#room(user, maxStored, more)) throw new QuotaExceeded(maxStored, wanted)
       }
       return await create()
     })
@@ -76,7 +77,7 @@ export class Quota {
       const current = asUploading(found)
       const { least, wished } = claimOf(current)
       const more = least - reservedBytes(current)
-      const room = await this.#room(user, maxStored)
+      const room = await this.#room(user, maxStored, more - counted)
       if (more > 0 && more > room + counted) throw new QuotaExceeded(maxStored, more)
       const reserved = least + Math.max(0, Math.min(wished - least, Math.floor((room - more) * SHARE)))
       return asUploading(await this.#records.update(id, now => ({ ...asUploading(now), reserved }), current))
@@ -96,9 +97,22 @@ export class Quota {
     if (max === 0 || (await this.#records.page(open)).uploads.length >= max) throw new TooManyUploads(max)
   }
 
-  /** Bytes that are left; negative where the limit was higher before. */
-  async #room (user: UserId | null, max: number): Promise<number> {
-    return max - (await this.#records.usage({ user, now: Date.now() })).reserved
+  /** Bytes that are left; negative where the limit was higher before. Where `wanted` is more, leftovers of crashes go first. */
+  async #room (user: UserId | null, max: number, wanted: number): Promise<number> {
+    const left = async (): Promise<number> => max - (await this.#records.usage({ user, now: Date.now() })).reserved
+    const room = await left()
+    return wanted > 0 && wanted > room && await this.#reclaim(user) ? await left() : room
+  }
+
+  /** Gives back what a crash has left reserved: who has reserved something holds the upload's lock. @returns whether there was any */
+  async #reclaim (user: UserId | null): Promise<boolean> {
+    let found = false
+    for await (const upload of this.#records.every({ status: 'uploading', user })) {
+      if (upload.status !== 'uploading' || upload.reserved === undefined) continue
+      const released = await this.#turns.ifFree(upload.id, async () => await this.release(upload)).catch(() => undefined)
+      found ||= released !== undefined
+    }
+    return found
   }
 
   async #inTurn<T> (user: UserId | null, work: () => Promise<T>): Promise<T> {

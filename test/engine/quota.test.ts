@@ -123,6 +123,26 @@ t.test('what a body that fails has reserved is given back, and what a crash has 
   t.equal(await taken(engine), 10 * MIB)
 })
 
+t.test('what a crash has left reserved is given back as soon as others want the room, and not while a body comes', async t => {
+  const [engine, other] = twoEngines()
+  const left = await engine.create(ann, draftOf())
+  const aside = await engine.create(internalCaller(ann), draftOf())
+  const busy = await engine.create(ann, draftOf())
+  for (const { id } of [left, aside]) await engine.records.update(id, current => ({ ...current, reserved: 5 * MIB }))
+  t.equal(await taken(engine), 10 * MIB)
+  t.equal(await append(other, ann, busy, 10 * MIB), 'ok', 'a body')
+  await engine.remove(ann, busy.id)
+  await engine.records.update(left.id, current => ({ ...current, reserved: 9 * MIB }))
+  const body = new OpenBody().send(Buffer.alloc(1000))
+  const upload = await engine.create(ann, draftOf())
+  const written = codeOf(engine.write(ann, upload.id, { start: 0, body, length: 8 * MIB }))
+  await until(async () => await taken(engine) === 8 * MIB)
+  t.equal(await codeOf(other.create(ann, draftOf({ size: 3 * MIB }))), 'QUOTA')
+  t.equal(await codeOf(other.create(ann, draftOf({ size: 2 * MIB }))), 'ok', 'a creation')
+  body.cut()
+  await written
+})
+
 t.test('a size that is told after the creation counts from then on', async t => {
   const engine = engineOn()
   const { id } = await engine.create(ann, draftOf())

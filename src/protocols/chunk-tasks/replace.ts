@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { internalCaller } from '../../engine/caller.js'
+import { QuotaExceeded, UploadBusy } from '../../errors.js'
 import { asked } from '../../engine/records.js'
 import type { ByteRange } from '../../upload.js'
 import type { Caller } from '../contract.js'
@@ -29,6 +30,9 @@ export async function replaceChunk (
     checksum: null,
     expiresIn: settings.expirationDelta ?? ASIDE_TIME,
     serial: false
+  }).catch((error: unknown) => {
+    // Chunks that are kept aside at the same time have it, for a moment.
+    throw error instanceof QuotaExceeded ? new UploadBusy({ cause: error }) : error
   })
   let handedOver = false
   try {

@@ -69,7 +69,8 @@ async function intoStorage ({ engine, spoolExpiry }: Spool, client: Caller, body
     return { length, counted: length, open: () => engine.read(upload, [0, length]), discard }
   } catch (error) {
     await discard()
-    const isOver = error instanceof SizeLimitExceeded && maxStored !== null && maxStored < (maxBytes ?? Infinity)
+    const isOver = maxStored !== null &&
+      (error instanceof QuotaExceeded || (error instanceof SizeLimitExceeded && maxStored < (maxBytes ?? Infinity)))
     throw isOver ? new QuotaExceeded(maxStored, maxStored + 1) : error
   }
 }
