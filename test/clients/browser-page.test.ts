@@ -4,12 +4,26 @@ import type { Browser } from 'playwright-core'
 import t from 'tap'
 import { dropFiles, evaluate, startBrowser, throttleUploads } from '../support/browser.js'
 import { fetch } from '../support/deadline.js'
+import { until } from '../support/engine.js'
 import { ExampleServer, download, fileRow, inState, progressBeyond, progressOf, sha256, uploadRow } from '../support/example.js'
 
 t.setTimeout(120_000) // a browser, two starts of a server, and some 100 MB on two busy cores
 
 const MB = 1_000_000
 const SLOW = 12 * MB
+/** True in a page whose store says of an upload that the user paused it. */
+const REMEMBERS_A_PAUSE = `new Promise((resolve, reject) => {
+  const opened = indexedDB.open('chunked-upload')
+  opened.onerror = reject
+  opened.onsuccess = () => {
+    const entries = opened.result.transaction('uploads').objectStore('uploads').getAll()
+    entries.onerror = reject
+    entries.onsuccess = () => {
+      opened.result.close()
+      resolve(entries.result.some(entry => entry.paused))
+    }
+  }
+})`
 
 async function pageTests (browser: Browser): Promise<void> {
   const server = await ExampleServer.start()
@@ -51,11 +65,12 @@ async function pageTests (browser: Browser): Promise<void> {
     const chosen = await server.randomFile('chosen.bin', 12 * MB)
     const paused = await server.randomFile('paused.bin', 12 * MB)
     const page = await server.openPage(t, browser)
-    const unthrottle = await throttleUploads(page, SLOW)
+    const unthrottle = await throttleUploads(page, SLOW / 4)
     await dropFiles(page, [dropped.path, paused.path])
     await page.getByLabel('Files to upload').setInputFiles(chosen.path)
     for (const name of ['dropped.bin', 'paused.bin', 'chosen.bin']) await progressBeyond(uploadRow(page, name), 0.1)
     await uploadRow(page, 'paused.bin').getByRole('button', { name: 'Pause:' }).click()
+    await until(async () => await evaluate(page, REMEMBERS_A_PAUSE))
     await page.reload()
 
     await progressBeyond(uploadRow(page, 'dropped.bin'), 0.2)
