@@ -33,7 +33,7 @@ const HANDLE_CALLS = ['read', 'readv', 'write', 'writev', 'sync', 'datasync', 't
 
 /**
  * Runs `work` while the disk of this process is slow and unreliable: memory that is handed to a write is read late, writes end out of
- * order, do less than they were asked for, or fail. It reaches whoever asks `fs` or `fs.promises` for a function when it calls it, or
+ * order, do less than they were asked for, or fail. It reaches code that asks `fs` or `fs.promises` for a function when it calls it, or
  * imported it by its name; functions that were put aside before (by `promisify`, for instance) and the `…Sync` ones are left alone.
  */
 export async function withDiskFaults<T> (faults: DiskFaults, work: () => Promise<T>): Promise<T> {

@@ -60,7 +60,7 @@ t.test('invariant 13: what the host has to mend is 500 in each protocol, without
     const server = await startServer(t, {
       protocols: [protocol], path: 'day', user: () => 'ann'
     }, { mayFail: true, directory: t.testdir() })
-    // Somebody puts a file where the folder of the day is to be.
+    // A file takes the place of the folder of the day.
     writeFileSync(path.join(server.directory, 'day'), 'x')
     const answer = await server.send(method, url, message)
     t.equal(answer.status, 500, `${protocol.name}: ${answer.text}`)

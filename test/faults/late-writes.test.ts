@@ -88,7 +88,7 @@ t.test('forms of formAppend, which spools what it cannot place yet, three files 
       const bytes = likeForms(9 * MIB + 7)
       let id = ''
       for (let start = 0; start < bytes.length; start += 4 * MIB) {
-        // The id comes behind the file, so that each chunk is spooled.
+        // The id comes after the file, so that each chunk is spooled.
         const more = id === '' ? [] : [{ name: 'upload_id', content: id }]
         const answer = await client.send('POST', '/uploads/upload/', chunkForm(bytes.subarray(start, start + 4 * MIB), undefined, more))
         id = field(answer, 'upload_id')

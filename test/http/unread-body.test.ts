@@ -182,7 +182,7 @@ t.test('over HTTP/2', async t => {
   const replyOf = async (stream: ClientHttp2Stream): Promise<{ status: number, body: string }> => {
     const [headers] = await once(stream, 'response')
     let body = ''
-    // Not by iteration, which would destroy the stream behind the last byte and hide a server that leaves it open.
+    // Not by iteration, which would destroy the stream after the last byte and hide a server that leaves it open.
     stream.on('data', piece => { body += String(piece) })
     await once(stream, 'end')
     return { status: headers[':status'], body }

@@ -266,7 +266,7 @@ t.test('no more files are open than may be, whatever comes between', { skip: pro
   ]))
   await Promise.all(uploads.map(upload => t.rejects(metadata.create(upload), { code: 'EEXIST' })))
   for (const upload of uploads) t.same(await metadata.get(upload.id), upload)
-  // Files are closed behind the answers.
+  // Files are closed after the answers.
   while (await openFiles() > 10) await sleep(10)
   await metadata.close?.()
   while (await openFiles() > 0) await sleep(10)

@@ -39,7 +39,7 @@ t.test('of 100,000 finished uploads, lists and sums open the records of their pa
   const folder = folderOf(directory, 'finished', null)
   mkdirSync(folder, { recursive: true })
   await metadata.create(newUpload({ received: [[0, 3]], filename: 'running', updatedAt: 1 }))
-  // There are no records of them at all: whoever looked for one would miss it.
+  // They have no records at all: a read of one would miss it.
   for (let number = 0; number < MANY; number++) {
     writeFileSync(join(folder, entryOf(finished({ id: `a${number}`, completedAt: number, filename: `old ${number}` }))), '')
   }

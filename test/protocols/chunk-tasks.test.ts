@@ -239,7 +239,7 @@ interface Dedupe {
   readonly wanted?: Wanted
   readonly user?: string
   readonly known: boolean
-  /** By a hash of a kind that nobody verifies. Default: as `known` */
+  /** By a hash of a kind that is not verified. Default: as `known` */
   readonly unverified?: boolean
 }
 

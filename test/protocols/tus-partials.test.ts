@@ -154,7 +154,7 @@ t.test('who was told to come again for a final upload gets that one, not another
   }
 })
 
-/** Storage on disk whose concatenation tells when it is under way, and is long enough to be still when somebody acts on that. */
+/** Storage on disk whose concatenation tells when it is under way, and lasts long enough for the test to act meanwhile. */
 function longConcat (directory: string): { readonly storage: Storage, readonly begun: Promise<void>, ended: boolean } {
   const { open, passed } = gate()
   const disk = diskStorage({ directory })

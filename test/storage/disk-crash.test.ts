@@ -74,7 +74,7 @@ for (const [fileSystem, refuse] of fileSystems) {
           left.set(step, files.filter(file => file !== 'some/where/a.bin' && file !== stored.location))
 
           await stored.storage.remove(stored.complete)
-          // A name that was reserved just before the crash, and not yet noted, is all that nobody knows of.
+          // A name that was reserved just before the crash, and not yet noted, is the only one that no record knows.
           const rest = filesBelow(directory).filter(file => file !== 'some/where/a.bin')
           t.ok(rest.every(file => file === 'some/where/a-1.bin' && statSync(path.join(directory, file)).size === 0), rest.join())
           rmSync(directory, { recursive: true })

@@ -5,7 +5,7 @@ import { DEADLINE, within } from './deadline.js'
 import { requireProgram } from './requires.js'
 
 /**
- * Starts headless Chromium, as root too, that talks to nobody but the pages under test. The caller closes it.
+ * Starts headless Chromium, as root too, that talks to the pages under test only. The caller closes it.
  * Where none is installed, the answer is undefined and `t` is skipped; in CI it fails.
  */
 export async function startBrowser (t: Pick<Test, 'plan'>): Promise<Browser | undefined> {

@@ -10,7 +10,7 @@ import { memoryStorage } from '../../src/storage/memory.js'
 import type { ByteRange, CompleteUpload, Upload } from '../../src/upload.js'
 import { DEADLINE } from './deadline.js'
 
-/** Somebody without limits; `overrides` makes him another. */
+/** A caller without limits; `overrides` changes it. */
 export function callerOf (overrides: Partial<Caller> = {}): Caller {
   return { protocol: 'test', user: null, restricted: true, maxBytes: null, maxStored: null, hooks: {}, ...overrides }
 }
