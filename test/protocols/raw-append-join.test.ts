@@ -1,3 +1,4 @@
+import { truncate } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -267,6 +268,26 @@ t.test('other trouble keeps the clips for the next time', async t => {
   await server.heard(1)
   t.equal(await read(server, 1), 'a+b+c')
   t.strictSame(server.told, ['joined 1'])
+})
+
+t.test('a video of which acknowledged bytes are lost takes no more clips: they would be acknowledged and never joined', async t => {
+  for (const lost of ['the first clip', 'a clip that waits']) {
+    await t.test(lost, async t => {
+      const storage = diskStorage({ directory: t.testdir() })
+      const server = await serve(t, new TestJoiner(), { storage })
+      await server.send('POST', '/create_video/')
+      await append(server, 1, 'first')
+      await append(server, 1, 'second')
+      await server.joiner.begun(1)
+      server.joiner.go(new Error('no room'))
+      while (server.failures.length === 0) await sleep(5)
+      const clips = (await inner(server)).sort((one, other) => one.id < other.id ? -1 : 1)
+      const clip = clips[lost === 'the first clip' ? 0 : 1]
+      await truncate(clip === undefined ? '' : storage.localPath?.(clip) ?? '', 3)
+      for (let turn = 0; turn < 2; turn++) t.equal((await append(server, 1, 'third')).status, 410)
+      t.equal((await inner(server)).length, 2)
+    })
+  }
 })
 
 t.test('an empty body, a cut one and one beyond the limit leave no clip', async t => {

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { type Caller, internalCaller } from '../../engine/caller.js'
 import { assertUploading, type UploadEngine } from '../../engine/upload-engine.js'
-import { SizeLimitExceeded, UploadBusy, UploadNotFound } from '../../errors.js'
+import { SizeLimitExceeded, UploadBusy, UploadGone, UploadNotFound } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import { JoinJob } from './join-job.js'
 import { NoData } from './mount.js'
@@ -81,10 +81,11 @@ export class Joins {
   /**
    * Stores a clip of its own and puts it into the video's queue.
    * @returns true when it is the first one, which needs no joining
-   * @throws {NoData} {@link SizeLimitExceeded} {@link QuotaExceeded} and as a write
+   * @throws {NoData} {@link SizeLimitExceeded} {@link QuotaExceeded} {@link UploadGone} and as a write
    */
   async addClip (caller: Caller, video: Upload, body: Readable, length: number | undefined): Promise<boolean> {
     const engine = this.#engine
+    await this.#assertWhole(video)
     const room = caller.maxBytes === null ? null : caller.maxBytes - await this.#bytesOf(video)
     if (room !== null && (room < 0 || (length ?? 0) > room)) throw new SizeLimitExceeded(caller.maxBytes ?? 0)
     const writer = { ...this.#inner, user: video.user, maxBytes: room, maxStored: caller.maxStored }
@@ -208,6 +209,25 @@ export class Joins {
       }
     }
     return bytes
+  }
+
+  /** A video of which bytes were lost never grows again. @throws {UploadGone} */
+  async #assertWhole (video: Upload): Promise<void> {
+    const engine = this.#engine
+    const { content, clips } = stateOf(video)
+    try {
+      if (content === null) await engine.present(video)
+      for (const id of content === null ? clips : [content, ...clips]) {
+        const part = await engine.get(this.#inner, id).catch(unlessMissing)
+        if (part !== undefined) await engine.present(part)
+      }
+    } catch (error) {
+      if (!(error instanceof UploadGone || error instanceof UploadNotFound)) throw error
+      // A job may just have put one file in the place of these.
+      const now = await engine.get(this.#own, video.id)
+      if (now.version === video.version) throw error
+      await this.#assertWhole(now)
+    }
   }
 
   async #removeAll (ids: readonly string[]): Promise<void> {
