@@ -13,12 +13,17 @@ const MAX_SUFFIX = 1000
  */
 export function * placesFor ({ target, id }: { readonly target: string, readonly id: string }): Generator<string> {
   const parsed = path.posix.parse(target)
-  const dir = parsed.dir.split('/').map(segment => fitting(segment)).join('/')
+  const dir = fittingFolder(parsed.dir)
   const [name, ext] = Buffer.byteLength(parsed.ext) > EXT_BYTES ? [parsed.base, ''] : [parsed.name, parsed.ext]
   const place = (suffix: string): string => path.posix.join(dir, fitting(name, suffix + ext))
   yield place('')
   for (let suffix = 1; suffix <= MAX_SUFFIX; suffix++) yield place(`-${suffix}`)
   yield place(`-${id}`)
+}
+
+/** A folder whose names are cut to what file systems take. */
+export function fittingFolder (folder: string): string {
+  return folder.split('/').map(name => fitting(name)).join('/')
 }
 
 /** `name` and `end`, of which only `name` is cut. */

@@ -7,6 +7,7 @@ import { type JsonObject, type Upload, storedEnd } from '../upload.js'
 import { StorageLost, StorageShort } from './contract.js'
 import type { Storage, WriteProgress } from './contract.js'
 import { epochOf } from './disk-epoch.js'
+import { fittingFolder } from './disk-names.js'
 import { finishFile, identityOf, placeOfFile, readNote, removeMoved, sizeOf } from './disk-finish.js'
 import { Folders, atLocation, codeOf, locationFile, relativeFile, relativePath, removeFile } from './disk-paths.js'
 import { placeOf, triedTarget, withFile } from './disk-place.js'
@@ -77,7 +78,7 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
     if (!/^[\w-]+$/.test(upload.id)) {
       throw new Error(`Upload id ${JSON.stringify(upload.id)} has other characters than letters, digits, - and _`)
     }
-    const folder = relativePath(folderOf(upload), 'path')
+    const folder = fittingFolder(relativePath(folderOf(upload), 'path'))
     assertForeign(folder, { id: '', endings })
     const place = path.posix.join(folder, upload.id)
     return { part: place + incompleteExt, done: place + completeExt }

@@ -67,6 +67,19 @@ t.test('the folder may come from a function', async t => {
   t.equal(stored.location, `users/7/${stored.upload.id}.done`)
 })
 
+t.test('a folder whose name no file system takes is cut, within no character', async t => {
+  for (const name of ['x'.repeat(300), `x${'é'.repeat(200)}`]) {
+    const directory = t.testdir()
+    const storage = diskStorage({ directory, path: ({ filename }) => `files/${filename}/more` })
+    const stored = await StoredUpload.create(storage, { filename: name, size: 3 })
+    await stored.write(0, [[Buffer.from('abc')]])
+    await stored.finish()
+    const cut = name.slice(0, Buffer.byteLength(name) === 300 ? 255 : 128)
+    t.equal(stored.location, `files/${cut}/more/${stored.upload.id}.done`)
+    t.equal((await stored.content()).toString(), 'abc')
+  }
+})
+
 t.test('new files get the mode of the option', async t => {
   const directory = t.testdir()
   const before = process.umask(0o002)
