@@ -56,7 +56,9 @@ export class Allowance {
 
   /** The body is stored. What cannot be given back now is given back by the next body, the completion, or when room is wanted. */
   async settle<T> (written: T): Promise<T | UploadingUpload> {
-    return this.#stepped ? await this.#quota.release(this.#upload).catch(() => written) : written
+    const { received, reserved = 0 } = this.#upload
+    const hasLeftovers = !this.#sharesUpload && reserved > countBytes(received)
+    return this.#stepped || hasLeftovers ? await this.#quota.release(this.#upload).catch(() => written) : written
   }
 
   /** The body has failed. */

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { QuotaExceeded, TooManyUploads, UploadNotFound } from '../errors.js'
 import type { ListQuery } from '../metadata/contract.js'
+import type { Storage } from '../storage/contract.js'
 import { type UploadingUpload, type UserId, reservedBytes } from '../upload.js'
+import { countBytes } from './byte-ranges.js'
 import type { Caller, UploadDraft } from './caller.js'
-import { asUploading, type Records } from './records.js'
+import { asked, asUploading, type Records } from './records.js'
 import type { Turns } from './turns.js'
 
 /** A body of unknown length takes at most this part of the room that is left beyond what it needs. */
@@ -14,6 +16,7 @@ export interface QuotaRules {
   readonly maxOpenUploads: number | null
   /** The registration; undefined where all share their uploads. */
   readonly scope?: string | undefined
+  readonly storage: Pick<Storage, 'stored'>
 }
 
 /** What an upload of unknown size takes for itself, in bytes, all that it has included. */
@@ -84,11 +87,16 @@ export class Quota {
     })
   }
 
-  /** Gives back what an upload of unknown size has reserved beyond the bytes that it has. */
-  async release ({ id }: UploadingUpload): Promise<UploadingUpload> {
-    return asUploading(await this.#records.update(id, current => {
+  /**
+   * Gives back what an upload of unknown size has reserved beyond the bytes that it has. What a dropped body has left in the storage counts
+   * until the next one writes over it; of internal uploads nobody could.
+   */
+  async release (upload: UploadingUpload): Promise<UploadingUpload> {
+    const { storage } = this.#rules
+    const stored = upload.internal === true ? 0 : await asked(async () => await storage.stored?.(upload) ?? 0)
+    return asUploading(await this.#records.update(upload.id, current => {
       const { reserved: _, ...rest } = asUploading(current)
-      return rest
+      return stored > countBytes(rest.received) ? { ...rest, reserved: stored } : rest
     }))
   }
 
