@@ -90,21 +90,13 @@ export class OpenBodies {
       raw.resume()
       return done()
     }
-    // A reply after which Node closes the socket has to wait for the bytes that would turn the closing into a reset.
-    if (http1 && closesConnection(reply) && !this.#stopping()) {
-      dropRest(raw, REST, ended => {
-        // What Node calls when the reply is out.
-        if (!ended) raw.socket.destroySoon = () => { linger(raw) }
-        done()
-      })
-    } else {
-      dropRest(raw, REST, ended => {
-        if (ended) return
-        if (http1) linger(raw)
-        else cut(raw)
-      })
-      done()
-    }
+    dropRest(raw, REST, ended => {
+      if (ended) return
+      if (http1) linger(raw)
+      else cut(raw)
+    })
+    if (http1 && closesConnection(reply) && !this.#stopping()) afterRest(raw)
+    done()
   }
 
   /** The server stops: bodies that were not stopped otherwise (forms, rests that are dropped) are cut once the last replies are out. */
@@ -147,6 +139,20 @@ function dropRest (raw: IncomingMessage, { bytes, ms }: RestLimits, done: (ended
   raw.on('error', () => {}).on('data', count).once('end', onEnd).once('close', onEnd)
   connection?.once('close', onGone)
   raw.resume()
+}
+
+/**
+ * Has Node close the connection, as the reply says, only once the rest of the body has come or is given up: bytes that wait to be read
+ * would turn the closing into a reset, which can take the reply from the client.
+ */
+function afterRest (raw: IncomingMessage): void {
+  const { socket } = raw
+  const closeSoon = socket.destroySoon.bind(socket)
+  // What Node calls when the reply is out.
+  socket.destroySoon = () => {
+    if (raw.readableEnded || raw.destroyed) closeSoon()
+    else raw.once('close', closeSoon).once('end', closeSoon)
+  }
 }
 
 /** Closes this side of an HTTP/1 connection, and reads on until the client has seen it, within limits. */

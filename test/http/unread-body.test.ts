@@ -93,6 +93,23 @@ t.test('invariant 8: a client that closes after the reply gets it, though it sen
   }
 })
 
+t.test('invariant 8: a reply after which the connection closes does not wait for the rest of the body, and the rest does no harm', async t => {
+  const { listen } = await plainHost(t)
+  const { port } = await listen()
+  for (const read of ['nothing', 'some']) {
+    const http = await RawHttp.connect(port)
+    http.request('PUT', `/u/refuse?read=${read}`, { 'content-type': octets, 'content-length': MIB, connection: 'close' }, Buffer.alloc(1000))
+    t.equal((await http.reply()).status, 418)
+    // A close would be here as soon as the reply on another connection.
+    const other = await RawHttp.connect(port)
+    t.equal((await other.request('GET', '/u').reply()).status, 200)
+    other.socket.destroy()
+    t.notOk(http.socket.readableEnded, 'the server does not close while the body comes')
+    http.send(Buffer.alloc(MIB - 1000))
+    await http.closed
+  }
+})
+
 t.test('invariant 8: a client that never sends the rest delays no other, and gets the reply at once', async t => {
   const { listen, app } = await plainHost(t)
   const { port } = await listen()
