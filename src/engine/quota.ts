@@ -89,7 +89,7 @@ export class Quota {
 
   /**
    * Gives back what an upload of unknown size has reserved beyond the bytes that it has. What a dropped body has left in the storage counts
-   * until the next one writes over it; of internal uploads nobody could.
+   * until the next one writes over it. Internal uploads have no next body: theirs do not count.
    */
   async release (upload: UploadingUpload): Promise<UploadingUpload> {
     const { storage } = this.#rules
