@@ -13,6 +13,7 @@ import { MIB, type Upload, davPut, oursForm, oursPut, plainForm, plainPut, send,
 import { perSecond, race } from './measure.js'
 import type { PeerKind } from './peer.js'
 import { type Peer, startNginx, startPeer } from './server-process.js'
+import { packedSize, weightOf } from './weight.js'
 
 const size = Number(process.env.BENCH_MIB ?? 1024) * MIB
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3)
@@ -31,7 +32,7 @@ interface Row {
 const rows: Row[] = []
 
 function report (
-  what: string, ours: string, peer: string, value: number, sign: '≥' | '≤', goal: number, unit: '×' | 'MiB each' = '×'
+  what: string, ours: string, peer: string, value: number, sign: '≥' | '≤', goal: number, unit: '×' | 'MiB each' | 'ms' | 'MiB' | 'kB' = '×'
 ): void {
   const met = sign === '≥' ? value >= goal : value <= goal
   rows.push({ what, ours, peer, value, goal: `${sign} ${goal} ${unit}`, met })
@@ -228,6 +229,20 @@ async function parallelChunks (): Promise<void> {
   })
 }
 
+/** What a host pays for the package before the first upload. */
+async function weight (): Promise<void> {
+  const what = 'weight'
+  if (!what.includes(only)) return
+  const ours = await weightOf("await import('fastify-chunked-upload')", rounds)
+  const theirs = await weightOf("await Promise.all([import('@tus/server'), import('@tus/file-store')])", rounds)
+  const peer = `${theirs.importMs.toFixed(0)} ms, ${theirs.mib.toFixed(1)} MiB`
+  report(`${what}: import after Fastify`, `${ours.importMs.toFixed(0)} ms`, peer, ours.importMs, '≤', 100, 'ms')
+  report(`${what}: memory of the import`, `${ours.mib.toFixed(1)} MiB`, peer, ours.mib, '≤', 6, 'MiB')
+  const packed = await packedSize()
+  report(`${what}: package`, `${packed.toFixed(0)} kB`, '–', packed, '≤', 250, 'kB')
+}
+
+await weight()
 await compare('raw body', ['ours raw', oursPut], ['plain raw', plainPut], { throughput: 1.6, cpu: 0.5 })
 await compare('raw body with md5', ['ours md5', oursPut], ['plain md5', plainPut], { throughput: 1.2, cpu: 0.7 })
 await compare('checksum of its own against power cuts: raw body', ['ours raw', oursPut], ['ours trusting', oursPut], {
