@@ -29,12 +29,13 @@ const allowed = {
 
   'host-uploads': ['engine', 'option-rules', 'upload', 'errors'],
   options: ['protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
-  sweeper: [],
+  'interval-job': [],
+  ffmpeg: ['protocols', 'option-rules', 'errors'],
   'upload-types': ['options', 'engine', 'option-rules', 'errors'],
   'request-caller': ['options', 'upload-types', 'protocols', 'engine', 'option-rules', 'upload', 'errors'],
-  plugin: ['options', 'host-uploads', 'request-caller', 'sweeper', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
+  plugin: ['options', 'host-uploads', 'request-caller', 'interval-job', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
   testing: ['contract', 'option-rules', 'upload', 'errors'],
-  index: ['plugin', 'host-uploads', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'body-pace', 'option-rules', 'upload', 'errors']
+  index: ['plugin', 'host-uploads', 'options', 'protocols', 'ffmpeg', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'body-pace', 'option-rules', 'upload', 'errors']
 }
 
 const source = fileURLToPath(new URL('../src', import.meta.url))

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events'
 import { AsyncResource } from 'node:async_hooks'
 import { Readable } from 'node:stream'
 import type { Caller } from './engine/caller.js'
-import { type DeleteExpiredOptions, type DeletedExpired, deleteExpired } from './engine/expiry.js'
+import { type DeleteExpiredOptions, type DeletedExpired, deleteExpired } from './engine/operations/expire.js'
 import type { Completed, CompleteRequest, RemoveOptions, UploadEngine, UploadEvents } from './engine/upload-engine.js'
 import { UploadNotFound } from './errors.js'
 import type { ByteRange, Upload, UserId } from './upload.js'
@@ -74,7 +74,7 @@ export class EngineUploads implements HostUploads {
   }
 
   list (filter: UploadFilter = {}): AsyncGenerator<Upload, void, undefined> {
-    return this.#engine.everyUpload({ ...filter, internal: false })
+    return this.#engine.scan({ ...filter, internal: false })
   }
 
   read (upload: Upload, range?: ByteRange): Readable {

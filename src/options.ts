@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { checksumAlgorithms } from './engine/checksum.js'
+import { checksumAlgorithms } from './engine/checksum/running-checksum.js'
 import type { CompletionReply, UploadDraft } from './engine/caller.js'
 import { InvalidOption } from './errors.js'
 import type { Locks } from './locks/contract.js'
@@ -10,7 +10,7 @@ import {
 } from './option-rules.js'
 import type { HostRouteOptions, Protocol, RouteName } from './protocols/contract.js'
 import { protocols } from './protocols/protocol-list.js'
-import type { DiskStorageOptions } from './storage/disk.js'
+import type { DiskStorageOptions } from './storage/disk/index.js'
 import type { Storage } from './storage/contract.js'
 import type { CompleteUpload, Upload, UserId } from './upload.js'
 

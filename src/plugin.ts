@@ -5,23 +5,23 @@ import type { Caller } from './engine/caller.js'
 import { UploadEngine } from './engine/upload-engine.js'
 import { InvalidOption, NameTaken } from './errors.js'
 import { EngineUploads, type HostUploads } from './host-uploads.js'
-import { streamScope } from './http/stream-scope.js'
-import { RouteOwners } from './http/route-owners.js'
-import { OpenReplies } from './http/open-replies.js'
-import { OpenBodies } from './http/unread-body.js'
+import { streamScope } from './http/body/stream-scope.js'
+import { RouteOwners } from './http/routing/route-owners.js'
+import { OpenReplies } from './http/download/open-replies.js'
+import { OpenBodies } from './http/body/unread-body.js'
 import type { Locks } from './locks/contract.js'
-import { fileLocks } from './locks/file.js'
+import { fileLocks } from './locks/file/index.js'
 import { memoryLocks } from './locks/memory.js'
 import type { Metadata } from './metadata/contract.js'
-import { fileMetadata } from './metadata/file.js'
+import { fileMetadata } from './metadata/file/index.js'
 import { memoryMetadata } from './metadata/memory.js'
 import { type ChunkedUploadOptions, checkOptions, milliseconds, routeOptionsOf } from './options.js'
-import { contentRange } from './protocols/content-range.js'
+import { contentRange } from './protocols/content-range/index.js'
 import type { Protocol, Uploads } from './protocols/contract.js'
 import { requestCallers } from './request-caller.js'
 import type { Storage } from './storage/contract.js'
-import { diskStorage } from './storage/disk.js'
-import { Sweeper } from './sweeper.js'
+import { diskStorage } from './storage/disk/index.js'
+import { IntervalJob } from './interval-job.js'
 import { storedEnd } from './upload.js'
 
 declare module 'fastify' {
@@ -76,7 +76,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
   fastify.decorate(name, host)
 
   const sweepInterval = options.sweepInterval === false ? null : milliseconds('sweepInterval', options.sweepInterval ?? '1h')
-  const sweeper = new Sweeper(sweepInterval, async () => {
+  const sweeper = new IntervalJob(sweepInterval, async () => {
     await host.deleteExpired().catch((error: unknown) => { fastify.log.error({ err: error }, 'expired uploads could not be removed') })
   })
   const bodies = new OpenBodies(() => engine.stopping)

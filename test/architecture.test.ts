@@ -16,35 +16,35 @@ async function problems (file: string, code: string): Promise<string[]> {
 const forbidden: ReadonlyArray<readonly [file: string, specifier: string]> = [
   ['src/upload.ts', './errors.js'],
   ['src/errors.ts', './engine/upload-engine.js'],
-  ['src/option-rules.ts', './engine/checksum.js'],
+  ['src/option-rules.ts', './engine/checksum/running-checksum.js'],
   ['src/option-rules.ts', './options.js'],
   ['src/storage/contract.ts', '../engine/upload-engine.js'],
-  ['src/metadata/contract.ts', './file.js'],
-  ['src/storage/disk.ts', '../engine/upload-engine.js'],
-  ['src/storage/disk.ts', '../metadata/file.js'],
-  ['src/storage/disk.ts', '../options.js'],
-  ['src/metadata/file.ts', '../storage/disk.js'],
-  ['src/locks/memory.ts', '../http/raw-body.js'],
-  ['src/engine/upload-engine.ts', '../http/raw-body.js'],
-  ['src/engine/upload-engine.ts', '../protocols/content-range.js'],
-  ['src/engine/upload-engine.ts', '../storage/disk.js'],
+  ['src/metadata/contract.ts', './file/index.js'],
+  ['src/storage/disk/index.ts', '../../engine/upload-engine.js'],
+  ['src/storage/disk/index.ts', '../../metadata/file/index.js'],
+  ['src/storage/disk/index.ts', '../../options.js'],
+  ['src/metadata/file/index.ts', '../../storage/disk/index.js'],
+  ['src/locks/memory.ts', '../http/body/raw-body.js'],
+  ['src/engine/upload-engine.ts', '../http/body/raw-body.js'],
+  ['src/engine/upload-engine.ts', '../protocols/content-range/index.js'],
+  ['src/engine/upload-engine.ts', '../storage/disk/index.js'],
   ['src/engine/upload-engine.ts', '../metadata/memory.js'],
   ['src/engine/upload-engine.ts', '../locks/memory.js'],
   ['src/engine/upload-engine.ts', '../options.js'],
   ['src/engine/upload-engine.ts', '../plugin.js'],
   ['src/engine/upload-engine.ts', '../../test/support/requires.js'],
-  ['src/http/raw-body.ts', '../engine/upload-engine.js'],
-  ['src/http/raw-body.ts', '../protocols/content-range.js'],
-  ['src/http/raw-body.ts', '../storage/disk.js'],
-  ['src/protocols/content-range.ts', '../storage/disk.js'],
-  ['src/protocols/tus/patch.ts', '../../metadata/file.js'],
+  ['src/http/body/raw-body.ts', '../../engine/upload-engine.js'],
+  ['src/http/body/raw-body.ts', '../../protocols/content-range/index.js'],
+  ['src/http/body/raw-body.ts', '../../storage/disk/index.js'],
+  ['src/protocols/content-range/index.ts', '../../storage/disk/index.js'],
+  ['src/protocols/tus/patch.ts', '../../metadata/file/index.js'],
   ['src/protocols/tus/patch.ts', '../../plugin.js'],
-  ['src/protocols/content-range.ts', '../index.js'],
+  ['src/protocols/content-range/index.ts', '../../index.js'],
   ['src/options.ts', './plugin.js'],
   ['src/plugin.ts', './index.js'],
   ['src/plugin.ts', './testing/index.js'],
-  ['src/testing/storage-suite.ts', '../plugin.js'],
-  ['src/testing/storage-suite.ts', '../storage/disk.js'],
+  ['src/testing/storage/suite.ts', '../../plugin.js'],
+  ['src/testing/storage/suite.ts', '../../storage/disk/index.js'],
   ['src/index.ts', './testing/index.js']
 ]
 
@@ -61,20 +61,20 @@ for (const [file, specifier] of forbidden) {
 
 const permitted: ReadonlyArray<readonly [file: string, specifier: string]> = [
   ['src/index.ts', './plugin.js'],
-  ['src/plugin.ts', './protocols/content-range.js'],
-  ['src/plugin.ts', './storage/disk.js'],
-  ['src/protocols/content-range.ts', '../engine/upload-engine.js'],
-  ['src/protocols/tus/patch.ts', '../../http/raw-body.js'],
+  ['src/plugin.ts', './protocols/content-range/index.js'],
+  ['src/plugin.ts', './storage/disk/index.js'],
+  ['src/protocols/content-range/index.ts', '../../engine/upload-engine.js'],
+  ['src/protocols/tus/patch.ts', '../../http/body/raw-body.js'],
   ['src/protocols/tus/patch.ts', './headers.js'],
   ['src/engine/upload-engine.ts', '../storage/contract.js'],
   ['src/engine/upload-engine.ts', './worker-url.cjs'],
-  ['src/storage/disk.ts', './contract.js'],
-  ['src/storage/disk.ts', '../errors.js'],
-  ['src/storage/disk.ts', '../option-rules.js'],
+  ['src/storage/disk/index.ts', '../contract.js'],
+  ['src/storage/disk/index.ts', '../../errors.js'],
+  ['src/storage/disk/index.ts', '../../option-rules.js'],
   ['src/protocols/tus/options.ts', '../../option-rules.js'],
   ['src/options.ts', './option-rules.js'],
-  ['src/testing/storage-suite.ts', '../storage/contract.js'],
-  ['test/storage/disk.ts', '../../src/storage/disk.js']
+  ['src/testing/storage/suite.ts', '../../storage/contract.js'],
+  ['test/storage/disk.ts', '../../src/storage/disk/index.js']
 ]
 
 for (const [file, specifier] of permitted) {
@@ -84,12 +84,14 @@ for (const [file, specifier] of permitted) {
 }
 
 t.test('http may know the types of the engine, and nothing else of it', async t => {
-  t.strictSame(await problems('src/http/raw-body.ts', "export type { A } from '../engine/upload-engine.js'"), [])
-  t.strictSame(await problems('src/http/raw-body.ts', "import type { A } from '../engine/upload-engine.js'\nexport type B = A"), [])
+  t.strictSame(await problems('src/http/body/raw-body.ts', "export type { A } from '../../engine/upload-engine.js'"), [])
+  const code = "import type { A } from '../../engine/upload-engine.js'\nexport type B = A"
+  t.strictSame(await problems('src/http/body/raw-body.ts', code), [])
 })
 
 t.test('a type import does not get around an arrow', async t => {
-  t.strictSame(await problems('src/engine/upload-engine.ts', "export type { A } from '../http/raw-body.js'"), ['project/one-way-imports'])
+  const upwards = "export type { A } from '../http/body/raw-body.js'"
+  t.strictSame(await problems('src/engine/upload-engine.ts', upwards), ['project/one-way-imports'])
   t.match(await problems('src/engine/upload-engine.ts', "export type A = import('../plugin.js').A"), {
     length: 2, 1: 'project/one-way-imports'
   })
@@ -100,7 +102,7 @@ t.test('a new part of src/ has to be given its place', async t => {
 })
 
 t.test('engine and adapters know no HTTP', async t => {
-  for (const file of ['src/engine/upload-engine.ts', 'src/storage/disk.ts', 'src/metadata/file.ts', 'src/locks/memory.ts']) {
+  for (const file of ['src/engine/upload-engine.ts', 'src/storage/disk/index.ts', 'src/metadata/file/index.ts', 'src/locks/memory.ts']) {
     t.strictSame(await problems(file, "export { default } from 'fastify'"), ['no-restricted-imports'], file)
   }
 })

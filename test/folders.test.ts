@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import t from 'tap'
 import { checkDirectory, makeFolders } from '../src/folders.js'
-import { withDiskFaults } from '../src/testing/disk-faults.js'
+import { withDiskFaults } from '../src/testing/storage/disk-faults.js'
 
 t.test('folders are made from the topmost one that is missing, which is told', async t => {
   const directory = t.testdir()

@@ -11,30 +11,30 @@ import {
   type ByteRange, type CompleteUpload, type JsonObject, type RemovalReason, type Upload, type UploadingUpload, isUnsynced, lacksLost,
   offsetOf, storedEnd
 } from '../upload.js'
-import { Bodies } from './bodies.js'
-import { currentMetadata } from './current-metadata.js'
-import { countBytes, covers } from './byte-ranges.js'
+import { Bodies } from './operations/bodies.js'
+import { currentMetadata } from './records/current-metadata.js'
+import { countBytes, covers } from './records/byte-ranges.js'
 import type { Caller, UploadDraft } from './caller.js'
-import { ChecksumFollower } from './checksum-follower.js'
-import { type Completed, type CompleteRequest, Completion } from './completion.js'
-import { Concatenation } from './concatenation.js'
-import { Creation, type Sameness, type Told } from './creation.js'
-import { checkSize } from './draft.js'
-import type { Hold } from './hold.js'
-import { Losses } from './losses.js'
-import { chunkEnd } from './place.js'
-import { Quota } from './quota.js'
-import { asked, assertUploading, mayKnow, type RecordQuery, Records, shortOf } from './records.js'
-import { Replacements } from './replacements.js'
-import type { SaveEvery } from './saves.js'
-import { Syncer } from './syncer.js'
-import { type TurnRequest, Turns } from './turns.js'
-import { UploadChecksums } from './upload-checksums.js'
-import type { WriteRequest } from './write.js'
+import { BackgroundChecksum } from './checksum/background-checksum.js'
+import { type Completed, type CompleteRequest, Completion } from './operations/complete.js'
+import { Concatenation } from './operations/concat.js'
+import { Creation, type Sameness, type Told } from './operations/create.js'
+import { checkSize } from './records/new-upload.js'
+import type { Lease } from './locking/lease.js'
+import { Losses } from './durability/losses.js'
+import { chunkEnd } from './body/write-window.js'
+import { Quota } from './limits/quota.js'
+import { callAdapter, assertUploading, isVisibleTo, type RecordQuery, UploadRecords, shortOf } from './records/upload-records.js'
+import { Replacements } from './operations/replace.js'
+import type { SaveEvery } from './body/progress-saver.js'
+import { Syncer } from './durability/syncer.js'
+import { type UploadLockRequest, UploadLocks } from './locking/upload-locks.js'
+import { UploadChecksums } from './checksum/upload-checksums.js'
+import type { WriteRequest } from './operations/write.js'
 
 export type { ListOrder, UploadUsage } from '../metadata/contract.js'
-export type { Completed, CompleteRequest } from './completion.js'
-export { assertThere, assertUploading } from './records.js'
+export type { Completed, CompleteRequest } from './operations/complete.js'
+export { assertThere, assertUploading } from './records/upload-records.js'
 
 export interface EngineOptions {
   readonly storage: Storage
@@ -99,12 +99,12 @@ export interface Written {
 /** The rules of uploads. Knows neither HTTP nor any adapter. */
 export class UploadEngine extends EventEmitter<UploadEvents> {
   readonly storage: Storage
-  readonly records: Records
+  readonly records: UploadRecords
   readonly metadata: Metadata
   readonly options: EngineOptions
-  readonly #turns: Turns
+  readonly #locks: UploadLocks
   readonly #checksums: UploadChecksums
-  readonly #follower: ChecksumFollower
+  readonly #backgroundChecksum: BackgroundChecksum
   readonly #completion: Completion
   readonly #replacements: Replacements
   readonly #creation: Creation
@@ -123,26 +123,26 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     this.options = options
     this.storage = storage
     this.metadata = metadata
-    this.records = new Records(metadata, options.scope, options.onUnreadable)
-    this.#turns = new Turns(options.locks, this.records, options.lockTimeout)
+    this.records = new UploadRecords(metadata, options.scope, options.onUnreadable)
+    this.#locks = new UploadLocks(options.locks, this.records, options.lockTimeout)
     this.#checksums = new UploadChecksums(storage)
     this.#syncer = new Syncer({
-      storage, records: this.records, stopping: this.#turns.stopping, onFailed: options.onUnsynced ?? (() => {})
+      storage, records: this.records, stopping: this.#locks.stopping, onFailed: options.onUnsynced ?? (() => {})
     })
     this.#losses = new Losses({
       storage,
       records: this.records,
       checksums: this.#checksums,
-      stopping: this.#turns.stopping,
+      stopping: this.#locks.stopping,
       sync: async upload => { await this.#syncer.now(upload) },
       onLost: (upload, before) => {
         this.#tell(upload, () => { this.emit('lost', upload, before) })
         if (upload.status === 'removed') this.#tell(upload, () => { this.emit('remove', upload, upload.reason) })
       }
     })
-    this.#follower = new ChecksumFollower(this.records, this.#turns, this.#checksums)
-    this.#quota = new Quota(this.records, this.#turns, options)
-    this.#creation = new Creation({ storage, records: this.records, turns: this.#turns, quota: this.#quota }, options)
+    this.#backgroundChecksum = new BackgroundChecksum(this.records, this.#locks, this.#checksums)
+    this.#quota = new Quota(this.records, this.#locks, options)
+    this.#creation = new Creation({ storage, records: this.records, locks: this.#locks, quota: this.#quota }, options)
     this.#bodies = new Bodies({
       storage,
       records: this.records,
@@ -151,7 +151,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       pace: options.pace,
       saveEvery: options.saveEvery,
       bodyMemory: options.bodyMemory,
-      stopping: this.#turns.stopping,
+      stopping: this.#locks.stopping,
       onSize: async (caller, upload, size) => await this.#creation.amend(caller, upload, { size }),
       onShort: async (upload, bytes) => bytes === undefined
         ? await this.#losses.bornOut(upload)
@@ -161,23 +161,23 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
         this.#tell(saved, () => { request.onProgress?.(saved) })
       }
     })
-    this.#concatenation = new Concatenation(storage, this.records, this.#bodies, this.#turns.stopping)
+    this.#concatenation = new Concatenation(storage, this.records, this.#bodies, this.#locks.stopping)
     this.#completion = new Completion({
       storage, records: this.records, checksums: this.#checksums, syncer: this.#syncer, location: options.location
     })
     this.#replacements = new Replacements({
       storage,
       records: this.records,
-      overwrite: async (caller, upload, body, place, hold) => {
+      overwrite: async (caller, upload, body, window, lease) => {
         // The bytes have been taken before: no limit has a say any more.
-        const request = { ...place, body, overwrite: true, parallel: true }
-        return await this.#bodies.writeStored({ ...caller, maxBytes: null, maxStored: null }, upload, request, hold)
+        const request = { ...window, body, overwrite: true, parallel: true }
+        return await this.#bodies.writeStored({ ...caller, maxBytes: null, maxStored: null }, upload, request, lease)
       },
       find: async id => {
         const aside = await this.records.find(id)
         return aside === undefined ? undefined : await this.#losses.bornOut(aside)
       },
-      discard: async upload => { await this.discard(upload, 'removed', false) }
+      discard: async upload => { await this.purge(upload, 'removed', false) }
     })
   }
 
@@ -188,7 +188,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws {SizeLimitExceeded} {@link ChunkSizeRefused} {@link TooManyUploads} {@link QuotaExceeded} and what `onCreate` throws
    */
   async create (caller: Caller, wanted: UploadDraft, stateOf?: (draft: UploadDraft) => Promise<JsonObject>): Promise<Upload> {
-    return await this.#turns.track(async () => {
+    return await this.#locks.trackInFlight(async () => {
       const created = await this.#creation.create(caller, wanted, stateOf)
       this.#tell(created, () => { this.emit('create', created) })
       return created
@@ -200,7 +200,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws as {@link create}, {@link UploadBusy}
    */
   async createOnce (caller: Caller, wanted: UploadDraft, same: Sameness): Promise<Upload> {
-    return await this.#turns.track(async () => {
+    return await this.#locks.trackInFlight(async () => {
       const { upload, isNew } = await this.#creation.createOnce(caller, wanted, same)
       if (isNew) this.#tell(upload, () => { this.emit('create', upload) })
       return upload
@@ -226,10 +226,10 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * The record once no request writes any more: one that does is asked to stop, and its bytes are in the answer.
    * @throws {UploadNotFound} {@link UploadBusy}
    */
-  async settle (caller: Caller, id: string): Promise<Upload> {
+  async stopWriters (caller: Caller, id: string): Promise<Upload> {
     const upload = await this.records.get(caller, id)
     if (upload.status !== 'uploading') return await this.#current(upload)
-    return await this.#turns.take(caller, id, { claim: 'stop' }, async (settled, hold) => await this.#losses.bornOut(settled, hold))
+    return await this.#locks.withUpload(caller, id, { claim: 'stop' }, async (settled, lease) => await this.#losses.bornOut(settled, lease))
   }
 
   /** Bytes from 0 that the running checksum covers, as far as this server can go on with it. */
@@ -276,7 +276,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       ...caller.protocol !== null && { protocol: caller.protocol },
       ...caller.restricted && { user: caller.user }
     })
-    return found !== undefined && mayKnow(caller, found) ? found : undefined
+    return found !== undefined && isVisibleTo(caller, found) ? found : undefined
   }
 
   /** The bytes of `range`, of an unfinished upload too. */
@@ -290,7 +290,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    */
   async open (upload: Upload, range: ByteRange): Promise<Readable> {
     try {
-      return await asked(() => begun(this.storage.read(upload, range)))
+      return await callAdapter(() => begun(this.storage.read(upload, range)))
     } catch (error) {
       if (shortOf(error) !== undefined) await this.present(upload)
       throw error
@@ -303,7 +303,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws {UploadGone} {@link UploadExpired} {@link StorageTrouble}
    */
   async present (upload: Upload): Promise<UploadingUpload | CompleteUpload> {
-    const right = upload.status !== 'removed' && await asked(() => this.#losses.seemsRight(upload))
+    const right = upload.status !== 'removed' && await callAdapter(() => this.#losses.seemsRight(upload))
     const now = right ? upload : await this.#bornOut(upload)
     if (now.status === 'removed') assertUploading(now)
     else if (lacksLost(now)) throw new UploadGone()
@@ -340,21 +340,21 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     // A body may break while its request waits for its turn, before there is a listener.
     request.body.on('error', () => {})
     const range = await this.#rangeOf(caller, id, request)
-    const saved = await this.#take(caller, id, { claim, range }, async (upload, hold) => {
+    const saved = await this.#withUpload(caller, id, { claim, range }, async (upload, lease) => {
       assertUploading(upload)
-      const written = await this.#bodies.write(caller, upload, request, hold, request.complete?.when === 'end')
+      const written = await this.#bodies.write(caller, upload, request, lease, request.complete?.when === 'end')
       if (range !== undefined) return { upload: written, completed: undefined }
-      return await this.#completeIfDue(caller, written, request, hold)
+      return await this.#completeIfDue(caller, written, request, lease)
     }).catch(this.#goneIfRemoving(id))
     if (range === undefined) return saved
     if (!isDue(saved.upload, request)) {
-      this.#follower.follow(saved.upload)
+      this.#backgroundChecksum.follow(saved.upload)
       return saved
     }
     // All bytes are there: a request that sends some of them again stops.
-    return await this.#take(caller, id, { claim: 'stop' }, async (upload, hold) => {
+    return await this.#withUpload(caller, id, { claim: 'stop' }, async (upload, lease) => {
       if (upload.status === 'removed') assertUploading(upload)
-      return await this.#completeIfDue(caller, upload, request, hold)
+      return await this.#completeIfDue(caller, upload, request, lease)
     }).catch(this.#goneIfRemoving(id))
   }
 
@@ -363,9 +363,9 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws {UploadIncomplete} {@link ChecksumMismatch} {@link UploadComplete} {@link UploadExpired} and what `onComplete` throws
    */
   async complete (caller: Caller, id: string, request: CompleteRequest = {}): Promise<Completed> {
-    return await this.#take(caller, id, { claim: 'yield' }, async (upload, hold) => {
+    return await this.#withUpload(caller, id, { claim: 'yield' }, async (upload, lease) => {
       assertUploading(upload, request.sameRequest)
-      return await this.#finish(caller, upload, request, hold)
+      return await this.#finish(caller, upload, request, lease)
     }).catch(this.#goneIfRemoving(id))
   }
 
@@ -380,16 +380,17 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     { resume = false, replaces }: { readonly resume?: boolean, readonly replaces?: number } = {}
   ): Promise<Completed> {
     for (const part of parts) await this.present(part)
-    return await this.#take(caller, id, { claim: 'yield' }, async (upload, hold) => {
+    return await this.#withUpload(caller, id, { claim: 'yield' }, async (upload, lease) => {
       assertUploading(upload)
       const size = parts.reduce((sum, part) => sum + part.size, 0)
       checkSize(this.storage, caller, size)
       if (upload.size !== null && upload.size !== size) throw new SizeConflict(upload.size, size)
       if (upload.received.length > 0 && !resume) throw new OffsetMismatch(offsetOf(upload), 0)
-      if (upload.size === size && covers(upload.received, [0, size])) return await this.#finish(caller, upload, {}, hold)
+      if (upload.size === size && covers(upload.received, [0, size])) return await this.#finish(caller, upload, {}, lease)
       const told = upload.size === null ? await this.#creation.amend(caller, upload, { size }) : upload
       const ready = told.size === null ? await this.#quota.reserve(caller, told, () => ({ least: size, wished: size }), replaces) : told
-      return await this.#finish(caller, await this.#concatenation.fill({ ...caller, maxStored: null }, ready, parts, size, hold), {}, hold)
+      const filled = await this.#concatenation.fill({ ...caller, maxStored: null }, ready, parts, size, lease)
+      return await this.#finish(caller, filled, {}, lease)
     }).catch(this.#goneIfRemoving(id))
   }
 
@@ -402,9 +403,9 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    */
   async replace (caller: Caller, id: string, start: number, aside: Upload): Promise<Upload> {
     try {
-      return await this.#take(caller, id, { claim: 'yield' }, async (upload, hold) => {
+      return await this.#withUpload(caller, id, { claim: 'yield' }, async (upload, lease) => {
         assertUploading(upload)
-        return await this.#replacements.finish(caller, await this.#replacements.begin(caller, upload, start, aside, hold), hold)
+        return await this.#replacements.finish(caller, await this.#replacements.begin(caller, upload, start, aside, lease), lease)
       })
     } catch (error) {
       await this.#replacements.giveUp(id, aside)
@@ -440,12 +441,12 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     await this.records.get(caller, id)
     if (caller.hooks.onRemove === undefined) this.#removing.add(id)
     try {
-      await this.#turns.take(caller, id, { claim: 'stop' }, async (upload, hold) => {
+      await this.#locks.withUpload(caller, id, { claim: 'stop' }, async (upload, lease) => {
         if (upload.status === 'removed') assertUploading(upload)
         await caller.hooks.onRemove?.(upload)
-        if (hold.lost) throw new TakenOver()
+        if (lease.lost) throw new TakenOver()
         if (keepFinished && upload.status === 'complete') await this.records.delete(upload.id)
-        else await this.discard(upload, reason, keepRecord)
+        else await this.purge(upload, reason, keepRecord)
       })
     } finally {
       this.#removing.delete(id)
@@ -460,9 +461,9 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * {@link StorageTrouble} when the file does not come to the disk
    */
   async forget (caller: Caller, id: string): Promise<CompleteUpload> {
-    return await this.#take(caller, id, { claim: 'yield' }, async (found, hold) => {
+    return await this.#withUpload(caller, id, { claim: 'yield' }, async (found, lease) => {
       if (found.status === 'uploading') throw new UploadIncomplete(offsetOf(found), found.size ?? 0)
-      const upload = await this.#losses.bornOut(found, hold)
+      const upload = await this.#losses.bornOut(found, lease)
       if (upload.status !== 'complete') throw new UploadGone()
       // A host may have moved the file already.
       if (isUnsynced(upload)) await this.#syncer.now(upload).catch((error: unknown) => { if (!(error instanceof UploadGone)) throw error })
@@ -472,8 +473,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   }
 
   /** Removes under a lock that the caller holds. Bytes first: a crash between leaves a record that can be swept again. */
-  async discard (upload: Upload, reason: RemovalReason, keepRecord: boolean): Promise<void> {
-    await asked(() => this.storage.remove(upload))
+  async purge (upload: Upload, reason: RemovalReason, keepRecord: boolean): Promise<void> {
+    await callAdapter(() => this.storage.remove(upload))
     if (!keepRecord) await this.records.delete(upload.id)
     else {
       await this.records.update(upload.id, current => current.status === 'removed'
@@ -485,7 +486,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /** Runs `work` on the newest record if the upload is not in use; undefined when it is. Disturbs no other request. */
   async ifFree<T> (id: string, work: (upload: Upload | undefined) => Promise<T>): Promise<T | undefined> {
-    return await this.#turns.ifFree(id, async () => await work(await asked(() => this.metadata.get(id))))
+    return await this.#locks.tryWithUpload(id, async () => await work(await callAdapter(() => this.metadata.get(id))))
   }
 
   /**
@@ -503,24 +504,24 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /** Stops all bodies in flight, saves what storage confirmed of them, and refuses new ones. */
   async shutdown (): Promise<void> {
-    this.#turns.stop()
+    this.#locks.stop()
     this.#bodies.stop()
-    await this.#turns.ended()
+    await this.#locks.ended()
     await this.#syncer.ended()
     await this.#checksums.close()
   }
 
   get stopping (): boolean {
-    return this.#turns.stopping.aborted
+    return this.#locks.stopping.aborted
   }
 
   /** Aborts with {@link shutdown}, for work beside the requests. */
   get stopSignal (): AbortSignal {
-    return this.#turns.stopping
+    return this.#locks.stopping
   }
 
   /** All records of a query that are this registration's, of every user, by time of creation. */
-  everyUpload (query: RecordQuery): AsyncGenerator<Upload, void, undefined> {
+  scan (query: RecordQuery): AsyncGenerator<Upload, void, undefined> {
     return this.records.every(query)
   }
 
@@ -537,42 +538,44 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   /** Compares what a power cut may have taken, and what can be seen to be missing, before anything is said of it. */
   async #current (upload: Upload): Promise<Upload> {
     // A complete file is looked at when it is read.
-    const right = upload.status === 'complete' ? !this.#losses.isDue(upload) : await asked(() => this.#losses.seemsRight(upload))
+    const right = upload.status === 'complete' ? !this.#losses.isDue(upload) : await callAdapter(() => this.#losses.seemsRight(upload))
     return right ? upload : await this.#bornOut(upload)
   }
 
   async #bornOut (upload: Upload): Promise<Upload> {
     const caller: Caller = upload.internal === true ? { ...ENGINE, internal: true } : ENGINE
-    return await this.#turns.take(caller, upload.id, { claim: 'yield' }, async (current, hold) => await this.#losses.bornOut(current, hold))
+    return await this.#locks.withUpload(caller, upload.id, { claim: 'yield' }, async (current, lease) => {
+      return await this.#losses.bornOut(current, lease)
+    })
   }
 
   /** A turn, on a record that has been compared with its bytes if a power cut may have taken some. */
-  async #take<T> (
-    caller: Caller, id: string, request: TurnRequest, work: (upload: Upload, hold: Hold) => Promise<T>
+  async #withUpload<T> (
+    caller: Caller, id: string, request: UploadLockRequest, work: (upload: Upload, lease: Lease) => Promise<T>
   ): Promise<T> {
     const due = Symbol('due')
-    const first = await this.#turns.take(caller, id, request, async (upload, hold): Promise<T | typeof due> => {
-      if (!this.#losses.isDue(upload)) return await work(upload, hold)
+    const first = await this.#locks.withUpload(caller, id, request, async (upload, lease): Promise<T | typeof due> => {
+      if (!this.#losses.isDue(upload)) return await work(upload, lease)
       // That takes the whole upload.
-      return request.range === undefined ? await work(await this.#losses.recovered(upload, hold), hold) : due
+      return request.range === undefined ? await work(await this.#losses.recovered(upload, lease), lease) : due
     })
     if (first !== due) return first
-    await this.#turns.take(caller, id, { claim: 'yield' }, async (upload, hold) => { await this.#losses.recovered(upload, hold) })
-    return await this.#turns.take(caller, id, request, work)
+    await this.#locks.withUpload(caller, id, { claim: 'yield' }, async (upload, lease) => { await this.#losses.recovered(upload, lease) })
+    return await this.#locks.withUpload(caller, id, request, work)
   }
 
-  async #completeIfDue (caller: Caller, upload: Upload, request: FinishingWriteRequest, hold: Hold): Promise<Written> {
+  async #completeIfDue (caller: Caller, upload: Upload, request: FinishingWriteRequest, lease: Lease): Promise<Written> {
     const { complete } = request
     if (complete === undefined || upload.status !== 'uploading' || !isDue(upload, request)) return { upload, completed: undefined }
-    const completed = await this.#finish(caller, upload, complete, hold)
+    const completed = await this.#finish(caller, upload, complete, lease)
     return { upload: completed.upload, completed }
   }
 
-  async #finish (caller: Caller, upload: UploadingUpload, request: CompleteRequest, hold: Hold): Promise<Completed> {
-    const whole = await this.#replacements.finish(caller, upload, hold)
-    const completed = await this.#completion.finish(caller, whole, request, hold, this.#turns.stopping).catch(async (error: unknown) => {
+  async #finish (caller: Caller, upload: UploadingUpload, request: CompleteRequest, lease: Lease): Promise<Completed> {
+    const whole = await this.#replacements.finish(caller, upload, lease)
+    const completed = await this.#completion.finish(caller, whole, request, lease, this.#locks.stopping).catch(async (error: unknown) => {
       if (shortOf(error) === undefined) throw error
-      const left = await this.#losses.bornOut(whole, hold)
+      const left = await this.#losses.bornOut(whole, lease)
       if (left.status === 'removed') assertUploading(left)
       const there = countBytes(left.received)
       throw there < countBytes(whole.received) ? new UploadIncomplete(there, left.size ?? storedEnd(whole)) : error

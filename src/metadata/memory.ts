@@ -1,6 +1,6 @@
 import type { Upload } from '../upload.js'
 import type { Metadata } from './contract.js'
-import { factsOf, orderKey, UsageSum } from './facts.js'
+import { factsOf, orderKey, UsageSum } from './file/facts.js'
 import { matchesChecksum, matchesList, PAGE_SIZE, pageOf } from './filter.js'
 
 /** Records in this process's memory, for tests and for uploads that need not survive a restart. What goes in and out is copied. */

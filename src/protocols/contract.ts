@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import type { Caller, CompletionReply } from '../engine/caller.js'
 import type { UploadEngine } from '../engine/upload-engine.js'
-import type { OpenBodies } from '../http/unread-body.js'
+import type { OpenBodies } from '../http/body/unread-body.js'
 import type { Upload } from '../upload.js'
 
 /** A wire protocol: reads requests, calls the engine, words the replies. One file or folder, made by a factory with its own options. */

@@ -2,8 +2,8 @@ import { Readable } from 'node:stream'
 import type { Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage } from './contract.js'
-import { locationFile } from './disk-paths.js'
-import { assertForeign } from './own-files.js'
+import { locationFile } from './disk/paths.js'
+import { assertForeign } from './disk/own-files.js'
 import { unlimited } from './unlimited.js'
 
 /** Bytes of one chunk of a read stream. */

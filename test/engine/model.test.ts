@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { deleteExpired } from '../../src/engine/expiry.js'
+import { deleteExpired } from '../../src/engine/operations/expire.js'
 import type { UploadEngine } from '../../src/engine/upload-engine.js'
 import { memoryLocks } from '../../src/locks/memory.js'
-import { fileMetadata } from '../../src/metadata/file.js'
+import { fileMetadata } from '../../src/metadata/file/index.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
-import { diskStorage } from '../../src/storage/disk.js'
+import { diskStorage } from '../../src/storage/disk/index.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import { bodyOf, callerOf, codeOf, draftOf, engineOn, hangingBody, keepAlive, stored, until } from '../support/engine.js'
 
@@ -176,7 +176,7 @@ class CutWrite extends Step {
     const writing = codeOf(engine.write(caller, upload.id, { start, body, atomic: this.atomic }))
     await until(() => body.readableDidRead)
     if (this.how === 'cut') body.cut()
-    else await engine.settle(caller, upload.id)
+    else await engine.stopWriters(caller, upload.id)
     check(await writing === (this.how === 'cut' ? 'BODY_CUT' : 'TAKEN_OVER'), 'a cut body fails')
     if (!this.atomic) acknowledge(upload, { start, bytes: this.bytes })
   }

@@ -1,8 +1,8 @@
 import t from 'tap'
 import type { CallerHooks } from '../../src/engine/caller.js'
-import { type DeletedExpired, type DeleteExpiredOptions, deleteExpired } from '../../src/engine/expiry.js'
-import { Hold } from '../../src/engine/hold.js'
-import { Records, adapterError } from '../../src/engine/records.js'
+import { type DeletedExpired, type DeleteExpiredOptions, deleteExpired } from '../../src/engine/operations/expire.js'
+import { Lease } from '../../src/engine/locking/lease.js'
+import { UploadRecords, toUploadError } from '../../src/engine/records/upload-records.js'
 import type { UploadEngine } from '../../src/engine/upload-engine.js'
 import { memoryLocks } from '../../src/locks/memory.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
@@ -94,12 +94,12 @@ t.test('creation', async t => {
         storage: changedStorage(memoryStorage(), {
           plan: () => {
             if (failing === 'storage.plan') throw new Error('down')
-            return { place: 'planned' }
+            return { window: 'planned' }
           },
           create: async upload => {
-            t.strictSame(upload.storageState, { place: 'planned' })
+            t.strictSame(upload.storageState, { window: 'planned' })
             made.push(upload.id)
-            return failing === 'storage.create' ? await fail() : { place: 'made' }
+            return failing === 'storage.create' ? await fail() : { window: 'made' }
           },
           remove: async upload => { removed.push(upload.id) }
         }),
@@ -138,7 +138,7 @@ t.test('creation', async t => {
         t.equal(await codeOf(engine.create(caller, draftOf())), state === null || keepRecord ? 'GONE' : 'NOT_FOUND', when)
         t.equal(files.size, 0)
         const left: string[] = []
-        for await (const { status } of engine.everyUpload({})) left.push(status)
+        for await (const { status } of engine.scan({})) left.push(status)
         t.strictSame(left, keepRecord ? ['removed'] : [])
       }
     }
@@ -163,11 +163,11 @@ t.test('creation', async t => {
 
   await t.test('the record has what the storage said when it was made', async t => {
     const engine = engineOn({
-      storage: changedStorage(memoryStorage(), { create: async () => ({ place: 'made' }) })
+      storage: changedStorage(memoryStorage(), { create: async () => ({ window: 'made' }) })
     })
     const { id, storageState } = await engine.create(caller, draftOf())
-    t.strictSame(storageState, { place: 'made' })
-    t.strictSame((await engine.get(caller, id)).storageState, { place: 'made' })
+    t.strictSame(storageState, { window: 'made' })
+    t.strictSame((await engine.get(caller, id)).storageState, { window: 'made' })
   })
 })
 
@@ -181,7 +181,7 @@ t.test("invariant 10: another user's, another mount's and a malformed id all ans
   const strangers = [callerOf({ user: 'other' }), callerOf(), callerOf({ user: 'owner', protocol: 'other' })]
   const doors: ReadonlyArray<readonly [string, (who: typeof caller, id: string) => Promise<unknown>]> = [
     ['get', (who, id) => engine.get(who, id)],
-    ['settle', (who, id) => engine.settle(who, id)],
+    ['settle', (who, id) => engine.stopWriters(who, id)],
     ['write', (who, id) => engine.write(who, id, { start: 0, body: bodyOf(bytes), claim: 'stop' })],
     ['write a range', (who, id) => engine.write(who, id, { start: 0, body: bodyOf(bytes), claim: 'stop', parallel: true, length: 10 })],
     ['complete', (who, id) => engine.complete(who, id)],
@@ -264,7 +264,7 @@ t.test('removal', async t => {
         engine.complete(caller, upload.id),
         engine.remove(caller, upload.id)
       ]) t.equal(await codeOf(door), 'GONE')
-      t.equal((await engine.settle(caller, upload.id)).status, 'removed')
+      t.equal((await engine.stopWriters(caller, upload.id)).status, 'removed')
     }
   })
 
@@ -429,7 +429,7 @@ t.test('records', async t => {
   await t.test('writers in contention all come through, each once', async t => {
     const metadata = memoryMetadata()
     const { id } = await metadata.create(newUpload({ metadata: { count: 0 } }))
-    const [one, two] = [new Records(metadata), new Records(metadata)]
+    const [one, two] = [new UploadRecords(metadata), new UploadRecords(metadata)]
     const count = (upload: Upload): number => Number(upload.metadata.count)
     await Promise.all(Array.from({ length: 40 }, (_, index) =>
       (index % 2 === 0 ? one : two).update(id, upload => ({ ...upload, metadata: { count: count(upload) + 1 } }))))
@@ -440,10 +440,10 @@ t.test('records', async t => {
   await t.test('a record that never lets itself be changed is busy in the end, one that is gone is unknown', async t => {
     const metadata = memoryMetadata()
     const { id } = await metadata.create(newUpload())
-    const contested = new Records(changedMetadata(metadata, { update: async () => false, delete: async () => false }))
+    const contested = new UploadRecords(changedMetadata(metadata, { update: async () => false, delete: async () => false }))
     t.equal(await codeOf(contested.update(id, upload => upload)), 'BUSY')
     t.equal(await codeOf(contested.delete(id)), 'BUSY')
-    const records = new Records(metadata)
+    const records = new UploadRecords(metadata)
     await records.delete(id)
     await records.delete(id)
     t.equal(await codeOf(records.update(id, upload => upload)), 'NOT_FOUND')
@@ -451,7 +451,7 @@ t.test('records', async t => {
 
   await t.test('a stale record is read again', async t => {
     const metadata = memoryMetadata()
-    const records = new Records(metadata)
+    const records = new UploadRecords(metadata)
     const known = await metadata.create(newUpload())
     await records.update(known.id, upload => ({ ...upload, filename: 'one' }))
     const upload = await records.update(known.id, upload => ({ ...upload, contentType: 'x/y' }), known)
@@ -476,25 +476,25 @@ t.test('records', async t => {
       [failure('ENOSPC'), 'STORAGE_FULL'], [failure('EDQUOT'), 'STORAGE_FULL'], [failure('ECONNREFUSED'), 'STORAGE'],
       [new StorageLost('gone'), 'GONE'], [new Error('plain'), 'STORAGE'], ['text', 'STORAGE']
     ] as const) {
-      const error = adapterError(cause)
+      const error = toUploadError(cause)
       t.equal(await codeOf(Promise.reject(error)), code)
       t.equal(error instanceof Error ? error.cause : undefined, cause)
-      t.equal(adapterError(error), error, 'once only')
+      t.equal(toUploadError(error), error, 'once only')
     }
   })
 })
 
 t.test('a hold keeps the strongest claim for who listens late', async t => {
   const heard: string[] = []
-  const hold = new Hold()
-  hold.onClaim('stop')
-  hold.onClaim('yield')
-  hold.listen(claim => { heard.push(claim) })
-  hold.onClaim('yield')
+  const lease = new Lease()
+  lease.onClaim('stop')
+  lease.onClaim('yield')
+  lease.listen(claim => { heard.push(claim) })
+  lease.onClaim('yield')
   t.strictSame(heard, ['stop', 'yield'])
-  t.equal(hold.lost, false)
-  hold.onClaim('lost')
-  t.equal(hold.lost, true)
+  t.equal(lease.lost, false)
+  lease.onClaim('lost')
+  t.equal(lease.lost, true)
 })
 
 t.test('an upload in use longer than anyone waits is busy, and is told so without disturbance by the sweeper', async t => {

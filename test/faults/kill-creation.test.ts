@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { deleteExpired } from '../../src/engine/expiry.js'
+import { deleteExpired } from '../../src/engine/operations/expire.js'
 import type { UploadEngine } from '../../src/engine/upload-engine.js'
-import { fileMetadata } from '../../src/metadata/file.js'
-import { diskStorage } from '../../src/storage/disk.js'
+import { fileMetadata } from '../../src/metadata/file/index.js'
+import { diskStorage } from '../../src/storage/disk/index.js'
 import { bodyOf, callerOf, codeOf, engineOn, stored } from '../support/engine.js'
 import { endOf } from '../support/child.js'
 import { childEnv } from '../support/child-env.js'
@@ -45,7 +45,7 @@ for (const [call, when, records, files] of deaths) {
 /** Its id, as anybody who may list uploads learns it. */
 async function onlyId (engine: UploadEngine): Promise<string> {
   const ids: string[] = []
-  for await (const { id } of engine.everyUpload({})) ids.push(id)
+  for await (const { id } of engine.scan({})) ids.push(id)
   return ids.join()
 }
 

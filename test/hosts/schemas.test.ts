@@ -5,9 +5,9 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import t from 'tap'
 import { z } from 'zod'
 import { chunkedUpload } from '../../src/plugin.js'
-import { contentRange } from '../../src/protocols/content-range.js'
-import { resumableHttp } from '../../src/protocols/resumable-http.js'
-import { tus } from '../../src/protocols/tus.js'
+import { contentRange } from '../../src/protocols/content-range/index.js'
+import { resumableHttp } from '../../src/protocols/resumable-http/index.js'
+import { tus } from '../../src/protocols/tus/index.js'
 import { faults, hostOf, inMemory } from '../support/host.js'
 import { tiny } from '../support/tiny-protocol.js'
 

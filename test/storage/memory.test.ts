@@ -1,7 +1,7 @@
 import t from 'tap'
 import { memoryStorage } from '../../src/storage/memory.js'
 import { newUpload } from '../../src/testing/new-upload.js'
-import { storageSuite } from '../../src/testing/storage-suite.js'
+import { storageSuite } from '../../src/testing/storage/suite.js'
 
 storageSuite((name, run) => t.test(name, run), async () => ({ storage: memoryStorage(), dispose: async () => {} }))
 

@@ -3,11 +3,11 @@
 // secret of its checksum states follows, if it has one.
 import Fastify from 'fastify'
 import { chunkTasks, chunkedUpload } from '../../src/index.js'
-import { fileLocks } from '../../src/locks/file.js'
-import { fileMetadata } from '../../src/metadata/file.js'
+import { fileLocks } from '../../src/locks/file/index.js'
+import { fileMetadata } from '../../src/metadata/file/index.js'
 import type { Storage } from '../../src/storage/contract.js'
-import { diskStorage } from '../../src/storage/disk.js'
-import { encryptedStorage } from '../../src/storage/encrypted.js'
+import { diskStorage } from '../../src/storage/disk/index.js'
+import { encryptedStorage } from '../../src/storage/encrypted/index.js'
 import { usersByHeader } from './server.js'
 
 const [, , directory = '', fate = '', stateSecret] = process.argv

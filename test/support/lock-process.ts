@@ -1,6 +1,6 @@
 import { appendFileSync } from 'node:fs'
 import type { Lock, LockRequest } from '../../src/locks/contract.js'
-import { fileLocks } from '../../src/locks/file.js'
+import { fileLocks } from '../../src/locks/file/index.js'
 
 /** What a test tells this process to do with locks on the folder of its first argument. */
 export type LockCommand =

@@ -1,4 +1,4 @@
-import { fileMetadata } from '../../src/metadata/file.js'
+import { fileMetadata } from '../../src/metadata/file/index.js'
 
 /** Counts in one record under its own process id until killed, and tells the parent of every count that was acknowledged. */
 const [, , directory = '', id = ''] = process.argv

@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { UploadNotFound } from '../../src/errors.js'
-import { partsOf, readForm } from '../../src/http/form.js'
-import { declareRoutes } from '../../src/http/routes.js'
-import { bodyOf, contentLength, hasBody } from '../../src/http/stream-scope.js'
+import { partsOf, readForm } from '../../src/http/body/form.js'
+import { declareRoutes } from '../../src/http/routing/routes.js'
+import { bodyOf, contentLength, hasBody } from '../../src/http/body/stream-scope.js'
 import type { Protocol, Uploads } from '../../src/protocols/contract.js'
 import type { Upload } from '../../src/upload.js'
 

@@ -38,7 +38,7 @@ export function cleanup (mount: Mount): RouteHandlerMethod {
       await engine.ifFree(task.id, async upload => {
         if (upload === undefined || !isDead(upload)) return
         if (upload.status === 'removed') await engine.records.delete(upload.id)
-        else await engine.discard(upload, 'expired', false)
+        else await engine.purge(upload, 'expired', false)
         cleaned++
       })
     }

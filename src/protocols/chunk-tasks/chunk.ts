@@ -1,6 +1,6 @@
 import type { RouteHandlerMethod } from 'fastify'
 import { LengthMismatch, OffsetMismatch, UploadBusy } from '../../errors.js'
-import { isMisread } from '../../http/form.js'
+import { isMisread } from '../../http/body/form.js'
 import { type ByteRange, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { type FormFile, withFile } from './form-file.js'

@@ -1,5 +1,5 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { checkSize } from '../../engine/draft.js'
+import { checkSize } from '../../engine/records/new-upload.js'
 import { ChecksumMismatch, UploadGone } from '../../errors.js'
 import type { CompleteUpload, JsonObject, Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'

@@ -11,11 +11,11 @@ import { isTaskState } from './task.js'
 export function sweepFiles (scope: FastifyInstance, engine: UploadEngine, protocol: string, every: number): void {
   let sweeping: Promise<void> | undefined
   const sweep = async (): Promise<void> => {
-    for await (const { id, protocolState } of engine.everyUpload({ protocol, internal: false, status: 'complete' })) {
+    for await (const { id, protocolState } of engine.scan({ protocol, internal: false, status: 'complete' })) {
       if (engine.stopping) return
       if (!isTaskState(protocolState) || !isOver(protocolState.expired_at)) continue
       await engine.ifFree(id, async upload => {
-        if (upload?.status === 'complete') await engine.discard(upload, 'expired', false)
+        if (upload?.status === 'complete') await engine.purge(upload, 'expired', false)
       })
     }
   }

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { FastifyRequest } from 'fastify'
-import { assertNoFile, formKind, partsOf } from '../../http/form.js'
-import type { FilePart } from '../../http/multipart.js'
+import { assertNoFile, formKind, partsOf } from '../../http/body/form.js'
+import type { FilePart } from '../../http/body/multipart.js'
 
 /** The file part of a form, on its way. */
 export interface FormFile {

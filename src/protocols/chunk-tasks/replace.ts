@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { internalCaller } from '../../engine/caller.js'
 import { QuotaExceeded, UploadBusy } from '../../errors.js'
-import { asked } from '../../engine/records.js'
+import { callAdapter } from '../../engine/records/upload-records.js'
 import type { ByteRange } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { Mount, OpenTask } from './mount.js'
@@ -39,7 +39,7 @@ export async function replaceChunk (
     const { upload: aside } = await engine.write(inner, id, { start: 0, length, body, atomic: true })
     // What is just being replaced is neither the old chunk nor the new one: nothing can be equal to it.
     const isSame = async (): Promise<boolean> => await sameBytes(engine.read(upload, [start, end]), engine.read(aside, [0, length]))
-    if (upload.replacing === undefined && await asked(isSame)) return
+    if (upload.replacing === undefined && await callAdapter(isSame)) return
     handedOver = true
     await engine.replace(caller, upload.id, start, aside)
   } finally {

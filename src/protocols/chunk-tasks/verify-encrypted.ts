@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { readForm } from '../../http/form.js'
+import { readForm } from '../../http/body/form.js'
 import type { Caller } from '../contract.js'
 import { askerOf } from './encryption.js'
 import { FieldReader, text } from './fields.js'

@@ -3,7 +3,7 @@ import {
   PasswordRequired, PasswordWrong, QuotaExceeded, ShuttingDown, SizeLimitExceeded, StorageFull, StorageTrouble, StorageUnusable, TakenOver,
   TooManyPasswords, TooManyUploads, TypeNotAllowed, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound, UserRequired
 } from '../../errors.js'
-import type { RouteSetting, WordedError } from '../../http/routes.js'
+import type { RouteSetting, WordedError } from '../../http/routing/routes.js'
 import type { ErrorStyle } from './options.js'
 import { type Problem, Refused, badRequest, forbidden, invalid, notFound, overQuota, unauthorized } from './problem.js'
 

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { UploadNotFound } from '../../errors.js'
-import { mountAddress } from '../../http/mount-address.js'
+import { mountAddress } from '../../http/routing/mount-address.js'
 import { type JsonObject, type Upload, offsetOf } from '../../upload.js'
 import type { ContentRangeSettings } from './options.js'
 

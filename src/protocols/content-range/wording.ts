@@ -3,7 +3,7 @@ import {
   BodyCut, ChecksumMismatch, FormInvalid, JsonInvalid, LengthMismatch, OffsetMismatch, SizeConflict, SizeLimitExceeded, UploadBusy,
   UploadComplete, UploadExpired, UploadIncomplete, UploadNotFound
 } from '../../errors.js'
-import type { RouteSetting, WordedError } from '../../http/routes.js'
+import type { RouteSetting, WordedError } from '../../http/routing/routes.js'
 import type { JsonObject, JsonValue } from '../../upload.js'
 import type { Dialect } from './dialect.js'
 

@@ -1,6 +1,6 @@
 import type { RouteHandlerMethod } from 'fastify'
-import { formKind, readForm } from '../../http/form.js'
-import { hasBody } from '../../http/stream-scope.js'
+import { formKind, readForm } from '../../http/body/form.js'
+import { hasBody } from '../../http/body/stream-scope.js'
 import { idOf, type Mount } from './mount.js'
 import { recordOf } from './record.js'
 import { Refusal, unsupportedType } from './wording.js'

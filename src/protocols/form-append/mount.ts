@@ -2,11 +2,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../engine/caller.js'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { UserRequired } from '../../errors.js'
-import { type MountAddress, mountAddress } from '../../http/mount-address.js'
+import { type MountAddress, mountAddress } from '../../http/routing/mount-address.js'
 import { lifetimeOf } from '../../option-rules.js'
 import type { Upload } from '../../upload.js'
 import type { Uploads } from '../contract.js'
-import type { FormAppendOptions } from '../form-append.js'
+import type { FormAppendOptions } from './index.js'
 import { StoredNames, storedPath } from './stored-name.js'
 
 /** Largest file of the original, in bytes. */

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import { formKind } from '../../http/form.js'
-import type { WordedError } from '../../http/routes.js'
+import { formKind } from '../../http/body/form.js'
+import type { WordedError } from '../../http/routing/routes.js'
 import {
   FormInvalid, JsonInvalid, OffsetMismatch, SizeLimitExceeded, StorageFull, UploadComplete, UploadGone, UploadNotFound
 } from '../../errors.js'

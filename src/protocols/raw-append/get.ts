@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { internalCaller } from '../../engine/caller.js'
 import { UploadGone, UploadNotFound } from '../../errors.js'
-import { sendUpload } from '../../http/download.js'
+import { sendUpload } from '../../http/download/send-upload.js'
 import { offsetOf } from '../../upload.js'
 import { callerOf, type Mount, NoData, type Video, videoOf } from './mount.js'
 import { stateOf } from './video.js'

@@ -157,12 +157,12 @@ export class Joins {
 
   async #recover (before: number): Promise<void> {
     const named = new Set<string>()
-    for await (const video of this.#engine.everyUpload({ protocol: this.#own.protocol ?? '', internal: false, status: 'uploading' })) {
+    for await (const video of this.#engine.scan({ protocol: this.#own.protocol ?? '', internal: false, status: 'uploading' })) {
       const state = stateOf(video)
       for (const id of innerIdsOf(state)) named.add(id)
       if (state.clips.length > 0 || state.building !== null || state.stale.length > 0) this.wake(video.id)
     }
-    for await (const inner of this.#engine.everyUpload({ protocol: this.#own.protocol ?? '', internal: true, status: 'uploading' })) {
+    for await (const inner of this.#engine.scan({ protocol: this.#own.protocol ?? '', internal: true, status: 'uploading' })) {
       // A clip that is coming in expires, until its video names it.
       if (named.has(inner.id)) {
         if (inner.expiresAt !== null) await this.#engine.update(this.#inner, inner.id, () => ({ expiresAt: null }))

@@ -1,5 +1,5 @@
 import { StorageFull, UploadNotFound } from '../../errors.js'
-import type { WordedError } from '../../http/routes.js'
+import type { WordedError } from '../../http/routing/routes.js'
 import { NoData } from './mount.js'
 
 export function wordError (error: Error & { readonly code?: string, readonly statusCode?: number }): WordedError | undefined {

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { mediaType } from '../../http/form.js'
+import { mediaType } from '../../http/body/form.js'
 import { UploadComplete } from '../../errors.js'
 import type { CompleteUpload } from '../../upload.js'
 import { sendFinal } from './answer.js'

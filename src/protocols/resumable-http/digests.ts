@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { serializeDictionary } from 'structured-headers'
-import type { BodyDigest } from '../../engine/body-digest.js'
+import type { BodyDigest } from '../../engine/body/body-digest.js'
 import type { Caller, UploadDraft } from '../../engine/caller.js'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { ChecksumMismatch } from '../../errors.js'

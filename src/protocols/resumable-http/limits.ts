@@ -1,5 +1,5 @@
 import { serializeDictionary } from 'structured-headers'
-import { largestFile } from '../../engine/draft.js'
+import { largestFile } from '../../engine/records/new-upload.js'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { SizeLimitExceeded } from '../../errors.js'
 import type { Upload } from '../../upload.js'

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { UserRequired } from '../../errors.js'
-import { mountAddress } from '../../http/mount-address.js'
+import { mountAddress } from '../../http/routing/mount-address.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller, Uploads } from '../contract.js'
 import { completenessField } from './fields.js'

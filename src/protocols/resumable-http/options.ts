@@ -1,5 +1,5 @@
-import { checksumAlgorithms } from '../../engine/checksum.js'
-import type { SaveEvery } from '../../engine/saves.js'
+import { checksumAlgorithms } from '../../engine/checksum/running-checksum.js'
+import type { SaveEvery } from '../../engine/body/progress-saver.js'
 import { InvalidOption } from '../../errors.js'
 import {
   type Duration, type Rules, boolean, checkByRules, checksumOf, lifetime, lifetimeOf, mountRules, optionsOf, or, positive, url, whole

@@ -1,4 +1,4 @@
-import type { RouteSetting, WordedError } from '../../http/routes.js'
+import type { RouteSetting, WordedError } from '../../http/routing/routes.js'
 import {
   BeyondSize, BodyStalled, OffsetMismatch, ShuttingDown, SizeConflict, StorageTrouble, TakenOver, TooManyUploads, UploadBusy,
   UploadComplete, UploadExpired, UploadGone, UploadIncomplete

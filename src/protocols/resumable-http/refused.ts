@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { methodOf } from '../../http/method-override.js'
+import { methodOf } from '../../http/routing/method-override.js'
 import { completenessField, completenessOf } from './fields.js'
 import { versionEcho, versionOf } from './versions.js'
 

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { assertThere } from '../../engine/upload-engine.js'
-import { keptCoding, sendUpload } from '../../http/download.js'
+import { keptCoding, sendUpload } from '../../http/download/send-upload.js'
 import { type ResumableMount, setProgress } from './mount.js'
 import { Refusal } from './problem.js'
 import { versionOf } from './versions.js'
@@ -14,7 +14,7 @@ export async function retrieve (mount: ResumableMount, request: FastifyRequest, 
   reply.header('Cache-Control', 'no-store')
   refuseAppendFields(request)
   const caller = await mount.caller(request, reply)
-  const upload = await mount.engine.settle(caller, id)
+  const upload = await mount.engine.stopWriters(caller, id)
   assertThere(upload)
   setProgress(request, reply, upload).header('Upload-Limit', mount.limitFor(request, caller, upload))
   if (upload.size !== null) reply.header('Upload-Length', String(upload.size))

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { BodyPace } from '../../body-pace.js'
-import { BodySource } from '../../engine/body-source.js'
-import { assertAsSent, contentLength } from '../../http/stream-scope.js'
+import { BodyReader } from '../../engine/body/body-reader.js'
+import { assertAsSent, contentLength } from '../../http/body/stream-scope.js'
 
 /** The body of a request; undefined when the request says that it has none. @throws {BodyDecoded} */
 export function bodyIn (request: FastifyRequest): Readable | undefined {
@@ -25,7 +25,7 @@ export async function isEmpty (request: FastifyRequest, pace: BodyPace): Promise
   if (body === undefined) return true
   const length = lengthIn(request)
   if (length !== undefined) return length === 0
-  const source = new BodySource(body, { ...pace, limit: 0 })
+  const source = new BodyReader(body, { ...pace, limit: 0 })
   await source.begins()
   return source.ended === 'end'
 }

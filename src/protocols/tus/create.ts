@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadDraft } from '../../engine/caller.js'
-import type { Sameness } from '../../engine/creation.js'
+import type { Sameness } from '../../engine/operations/create.js'
 import { BeyondSize, SizeLimitExceeded, UploadGone, UploadNotFound } from '../../errors.js'
 import type { Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'

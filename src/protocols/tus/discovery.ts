@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { methodOf } from '../../http/method-override.js'
+import { methodOf } from '../../http/routing/method-override.js'
 import { TUS_VERSION } from './headers.js'
 import type { TusMount } from './mount.js'
 

@@ -22,7 +22,7 @@ const JOBS = 2
  * Final uploads: the concatenation of partial ones. One whose parts are not all complete waits; each of these knows that, and the last
  * of them to become complete makes the final one complete. Where that went wrong (a crash, another node), a look at the final one does it.
  */
-export class Finals {
+export class Concatenations {
   readonly #engine: UploadEngine
   readonly #settings: TusSettings
   readonly #running = new Map<string, Promise<FinalState>>()
@@ -134,7 +134,7 @@ export class Finals {
    * @param own the mount itself
    */
   async recover (own: Caller, asksHost: boolean, log: Log): Promise<void> {
-    for await (const final of this.#engine.everyUpload({ protocol: own.protocol ?? '', status: 'uploading', internal: false })) {
+    for await (const final of this.#engine.scan({ protocol: own.protocol ?? '', status: 'uploading', internal: false })) {
       if (this.#engine.stopping) return
       if (!isFinal(final)) continue
       if (asksHost) this.#left.set(final.id, final.user)

@@ -43,7 +43,7 @@ export async function head (mount: TusMount, request: FastifyRequest, reply: Fas
  */
 async function settled (mount: TusMount, caller: Caller, known: Upload, request: FastifyRequest): Promise<Upload> {
   const { engine, finals } = mount
-  const upload = known.status === 'uploading' ? await engine.settle(caller, known.id) : known
+  const upload = known.status === 'uploading' ? await engine.stopWriters(caller, known.id) : known
   assertThere(upload)
   if (upload.status === 'complete' || upload.size !== offsetOf(upload)) return upload
   const silent = isPartial(upload)

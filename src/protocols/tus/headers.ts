@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { mediaType } from '../../http/form.js'
+import { mediaType } from '../../http/body/form.js'
 import { badHeader, wrongContentType, wrongVersion } from './refusal.js'
 
 export const TUS_VERSION = '1.0.0'

@@ -1,17 +1,17 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/upload-engine.js'
 import { ShuttingDown, UserRequired } from '../../errors.js'
-import { type MountAddress, mountAddress } from '../../http/mount-address.js'
+import { type MountAddress, mountAddress } from '../../http/routing/mount-address.js'
 import { type Upload, mayExpire, offsetOf } from '../../upload.js'
 import type { Caller, CompletionReply, Uploads } from '../contract.js'
-import { Finals } from './finals.js'
+import { Concatenations } from './finals.js'
 import type { TusSettings } from './options.js'
 
 /** One mount of the protocol: what its verbs share. */
 export class TusMount {
   readonly engine: UploadEngine
   readonly settings: TusSettings
-  readonly finals: Finals
+  readonly finals: Concatenations
   readonly #uploads: Uploads
   /** Path of the mount, with Fastify's `:parameters`. */
   readonly #prefix: string
@@ -21,7 +21,7 @@ export class TusMount {
     this.#prefix = prefix
     this.engine = uploads.engine
     this.settings = settings
-    this.finals = new Finals(uploads.engine, settings)
+    this.finals = new Concatenations(uploads.engine, settings)
   }
 
   /** ms from creation until an unfinished upload expires; null for never. */

@@ -1,4 +1,4 @@
-import type { RouteSetting, WordedError } from '../../http/routes.js'
+import type { RouteSetting, WordedError } from '../../http/routing/routes.js'
 import {
   BodyStalled, ChecksumMismatch, OffsetMismatch, ShuttingDown, StorageTrouble, TakenOver, TooManyUploads, UploadBusy
 } from '../../errors.js'

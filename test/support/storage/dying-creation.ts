@@ -1,5 +1,5 @@
-import { diskStorage } from '../../../src/storage/disk.js'
-import { fileMetadata } from '../../../src/metadata/file.js'
+import { diskStorage } from '../../../src/storage/disk/index.js'
+import { fileMetadata } from '../../../src/metadata/file/index.js'
 import { callerOf, changedMetadata, changedStorage, draftOf, engineOn } from '../engine.js'
 
 // Creates an upload and is killed on the way. argv: directory, the call at which, in front of it or behind it, and the life of the upload.
