@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
  *
  * A part is a folder or a top-level file of src/; `contract` is contract.ts of any folder of adapters. Each part may
  * import itself and what its row names; a name with `type ` in front stands for `import type` only.
+ *
+ * Some parts have a door: from outside, nothing of them is imported but their index.ts.
  */
 const allowed = {
   upload: [],
@@ -38,6 +40,10 @@ const allowed = {
   index: ['plugin', 'host-uploads', 'options', 'protocols', 'ffmpeg', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'body-pace', 'option-rules', 'upload', 'errors']
 }
 
+/** Parts with a door, and the tests that may look behind it. */
+const doors = { engine: /^test\/(?:engine\/|support\/engine\.ts$)/ }
+
+const root = fileURLToPath(new URL('..', import.meta.url))
 const source = fileURLToPath(new URL('../src', import.meta.url))
 
 /** The part that a file of src/ belongs to; undefined outside of src/. */
@@ -55,17 +61,23 @@ export default {
     schema: [],
     messages: {
       forbidden: '{{from}} must not import {{to}}; it may import: {{allowed}}',
+      door: 'import this from src/{{to}}/index.ts: what it does not export is for the inside',
       unknown: '{{from}} has no row in scripts/one-way-imports.js'
     }
   },
   create (context) {
     const from = partOf(context.filename)
-    if (from === undefined) return {}
+    const file = relative(root, context.filename).split(sep).join('/')
 
     function check (node, specifier, typeOnly) {
       if (typeof specifier?.value !== 'string' || !specifier.value.startsWith('.')) return
-      const to = partOf(resolve(dirname(context.filename), specifier.value))
+      const target = resolve(dirname(context.filename), specifier.value)
+      const to = partOf(target)
       if (to === from) return
+      if (Object.hasOwn(doors, to ?? '') && !doors[to].test(file) && !/^index\.\w+$/.test(relative(`${source}/${to}`, target))) {
+        context.report({ node, messageId: 'door', data: { to } })
+      }
+      if (from === undefined) return
       const row = allowed[from]
       if (row === undefined) {
         context.report({ node, messageId: 'unknown', data: { from } })

@@ -1,9 +1,9 @@
 import type { EventEmitter } from 'node:events'
 import { AsyncResource } from 'node:async_hooks'
 import { Readable } from 'node:stream'
-import type { Caller } from './engine/caller.js'
-import { type DeleteExpiredOptions, type DeletedExpired, deleteExpired } from './engine/operations/expire.js'
-import type { Completed, CompleteRequest, RemoveOptions, UploadEngine, UploadEvents } from './engine/upload-engine.js'
+import type {
+  Caller, Completed, CompleteRequest, DeletedExpired, DeleteExpiredOptions, RemoveOptions, UploadEngine, UploadEvents
+} from './engine/index.js'
 import { UploadNotFound } from './errors.js'
 import type { ByteRange, Upload, UserId } from './upload.js'
 
@@ -103,6 +103,6 @@ export class EngineUploads implements HostUploads {
   }
 
   async deleteExpired (options: Omit<DeleteExpiredOptions, 'onError'> = {}): Promise<DeletedExpired> {
-    return await deleteExpired(this.#engine, { ...options, onError: this.#onError })
+    return await this.#engine.deleteExpired({ ...options, onError: this.#onError })
   }
 }

@@ -42,17 +42,11 @@ export type { ChecksumStates, Storage, StorageCapabilities, WriteProgress } from
 export type { ChecksumQuery, ListOrder, ListQuery, Metadata, UploadPage, UploadUsage, UsageQuery } from './metadata/contract.js'
 export type { Claim, Lock, LockRequest, Locks } from './locks/contract.js'
 
-export type { Caller, CallerHooks, CompletionReply, UploadDraft } from './engine/caller.js'
-export type { DeletedExpired, DeleteExpiredOptions } from './engine/operations/expire.js'
-export type { BodyDigest, BodyDigestAlgorithm, BodyHash, RunningHash } from './engine/body/body-digest.js'
-export type { Completed, CompleteRequest } from './engine/operations/complete.js'
-export type { Sameness, Told } from './engine/operations/create.js'
-export type { RecordQuery, UploadRecords } from './engine/records/upload-records.js'
-export type { SaveEvery } from './engine/body/progress-saver.js'
 export type {
-  EngineOptions, FinishingWriteRequest, OwnQuery, RemoveOptions, UploadEngine, UploadEvents, Written
-} from './engine/upload-engine.js'
-export type { WriteRequest } from './engine/operations/write.js'
+  BodyDigest, BodyDigestAlgorithm, BodyHash, Caller, CallerHooks, Completed, CompleteRequest, CompletionReply, DeletedExpired,
+  DeleteExpiredOptions, EngineOptions, FinishedQuery, FinishingWriteRequest, OwnQuery, RecordQuery, RemoveOptions, RunningHash, Sameness,
+  SaveEvery, Told, UploadDraft, UploadEngine, UploadEvents, UploadLimits, WriteRequest, Written
+} from './engine/index.js'
 export type { OpenBodies } from './http/body/unread-body.js'
 export type { BodyPace } from './body-pace.js'
 export { offsetOf } from './upload.js'

@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { checksumAlgorithms } from './engine/checksum/running-checksum.js'
-import type { CompletionReply, UploadDraft } from './engine/caller.js'
+import { checksumAlgorithms, type CompletionReply, type UploadDraft } from './engine/index.js'
 import { InvalidOption } from './errors.js'
 import type { Locks } from './locks/contract.js'
 import type { Metadata } from './metadata/contract.js'

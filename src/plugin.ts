@@ -1,8 +1,7 @@
 import { join, resolve } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync, RegisterOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Caller } from './engine/caller.js'
-import { UploadEngine } from './engine/upload-engine.js'
+import { type Caller, UploadEngine } from './engine/index.js'
 import { InvalidOption, NameTaken } from './errors.js'
 import { EngineUploads, type HostUploads } from './host-uploads.js'
 import { streamScope } from './http/body/stream-scope.js'
@@ -80,7 +79,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
     await host.deleteExpired().catch((error: unknown) => { fastify.log.error({ err: error }, 'expired uploads could not be removed') })
   })
   const bodies = new OpenBodies(() => engine.stopping)
-  const replies = new OpenReplies(engine.options.pace.stallTimeout)
+  const replies = new OpenReplies(engine.pace.stallTimeout)
   engine.on('lost', (upload, before) => {
     const gone = storedEnd(before) - storedEnd(upload)
     const details = { upload: upload.id, bytes: gone }
@@ -134,7 +133,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
       caller: callerOf(protocol.name)
     }
     await fastify.register(async scope => {
-      streamScope(scope, bodies, engine.options.pace)
+      streamScope(scope, bodies, engine.pace)
       replies.watch(scope)
       await owners.declare(scope, protocol.name, async () => { await protocol.register(scope, uploads, { instance: fastify, bodies }) })
     }, {

@@ -1,6 +1,6 @@
 import { Http2ServerResponse } from 'node:http2'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
-import type { Caller, UploadDraft } from './engine/caller.js'
+import type { Caller, UploadDraft } from './engine/index.js'
 import { InvalidOption } from './errors.js'
 import { isObject } from './option-rules.js'
 import type { ChunkedUploadOptions } from './options.js'

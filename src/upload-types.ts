@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { UploadDraft } from './engine/caller.js'
+import type { UploadDraft } from './engine/index.js'
 import { InvalidOption, TypeNotAllowed } from './errors.js'
 import { mediaType } from './option-rules.js'
 import type { ChunkedUploadOptions } from './options.js'

@@ -63,7 +63,9 @@ const permitted: ReadonlyArray<readonly [file: string, specifier: string]> = [
   ['src/index.ts', './plugin.js'],
   ['src/plugin.ts', './protocols/content-range/index.js'],
   ['src/plugin.ts', './storage/disk/index.js'],
-  ['src/protocols/content-range/index.ts', '../../engine/upload-engine.js'],
+  ['src/protocols/content-range/index.ts', '../../engine/index.js'],
+  ['test/hosts/users.test.ts', '../../src/engine/index.js'],
+  ['test/engine/body/body-reader.test.ts', '../../../src/engine/body/body-reader.js'],
   ['src/protocols/tus/patch.ts', '../../http/body/raw-body.js'],
   ['src/protocols/tus/patch.ts', './headers.js'],
   ['src/engine/upload-engine.ts', '../storage/contract.js'],
@@ -83,9 +85,24 @@ for (const [file, specifier] of permitted) {
   })
 }
 
+t.test('the engine has one door', async t => {
+  for (const [file, specifier] of [
+    ['src/protocols/tus/patch.ts', '../../engine/body/body-digest.js'],
+    ['src/protocols/tus/patch.ts', '../../engine/upload-engine.js'],
+    ['src/plugin.ts', './engine/caller.js'],
+    ['src/index.ts', './engine/records/index.js'],
+    ['test/hosts/users.test.ts', '../../src/engine/upload-engine.js'],
+    ['bench/run.ts', '../src/engine/body/body-reader.js']
+  ] as const) {
+    for (const kind of ['', 'type ']) {
+      t.strictSame(await problems(file, `export ${kind}{ a } from '${specifier}'`), ['project/one-way-imports'], `${file}: ${specifier}`)
+    }
+  }
+})
+
 t.test('http may know the types of the engine, and nothing else of it', async t => {
-  t.strictSame(await problems('src/http/body/raw-body.ts', "export type { A } from '../../engine/upload-engine.js'"), [])
-  const code = "import type { A } from '../../engine/upload-engine.js'\nexport type B = A"
+  t.strictSame(await problems('src/http/body/raw-body.ts', "export type { A } from '../../engine/index.js'"), [])
+  const code = "import type { A } from '../../engine/index.js'\nexport type B = A"
   t.strictSame(await problems('src/http/body/raw-body.ts', code), [])
 })
 

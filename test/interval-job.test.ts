@@ -1,7 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { deleteExpired } from '../src/engine/operations/expire.js'
 import { memoryMetadata } from '../src/metadata/memory.js'
 import { fileMetadata } from '../src/metadata/file/index.js'
 import { memoryStorage } from '../src/storage/memory.js'
@@ -44,7 +43,7 @@ t.test('a sweep removes several uploads at once, and not too many', async t => {
       running--
     }
   })
-  const sweep = deleteExpired(engineOn({ metadata, storage }))
+  const sweep = engineOn({ metadata, storage }).deleteExpired()
   await until(() => running === 16)
   all.open()
   t.strictSame(await sweep, { files: 100, records: 100 })

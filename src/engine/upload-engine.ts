@@ -5,7 +5,7 @@ import {
   ClientGone, OffsetMismatch, ShuttingDown, SizeConflict, TakenOver, UploadExpired, UploadGone, UploadIncomplete, UploadNotFound
 } from '../errors.js'
 import type { Locks } from '../locks/contract.js'
-import type { ListQuery, Metadata, UploadUsage } from '../metadata/contract.js'
+import type { ChecksumQuery, ListQuery, Metadata, UploadUsage } from '../metadata/contract.js'
 import type { Storage } from '../storage/contract.js'
 import {
   type ByteRange, type CompleteUpload, type JsonObject, type RemovalReason, type Upload, type UploadingUpload, isUnsynced, lacksLost,
@@ -19,22 +19,19 @@ import { BackgroundChecksum } from './checksum/background-checksum.js'
 import { type Completed, type CompleteRequest, Completion } from './operations/complete.js'
 import { Concatenation } from './operations/concat.js'
 import { Creation, type Sameness, type Told } from './operations/create.js'
-import { checkSize } from './records/new-upload.js'
+import { type DeletedExpired, type DeleteExpiredOptions, Expiry } from './operations/expire.js'
+import { checkSize, type UploadLimits, uploadLimits } from './records/new-upload.js'
 import type { Lease } from './locking/lease.js'
 import { Losses } from './durability/losses.js'
 import { chunkEnd } from './body/write-window.js'
 import { Quota } from './limits/quota.js'
-import { callAdapter, assertUploading, isVisibleTo, type RecordQuery, UploadRecords, shortOf } from './records/upload-records.js'
+import { callAdapter, assertUploading, type RecordQuery, UploadRecords, shortOf } from './records/upload-records.js'
 import { Replacements } from './operations/replace.js'
 import type { SaveEvery } from './body/progress-saver.js'
 import { Syncer } from './durability/syncer.js'
 import { type UploadLockRequest, UploadLocks } from './locking/upload-locks.js'
 import { UploadChecksums } from './checksum/upload-checksums.js'
 import type { WriteRequest } from './operations/write.js'
-
-export type { ListOrder, UploadUsage } from '../metadata/contract.js'
-export type { Completed, CompleteRequest } from './operations/complete.js'
-export { assertThere, assertUploading } from './records/upload-records.js'
 
 export interface EngineOptions {
   readonly storage: Storage
@@ -98,10 +95,10 @@ export interface Written {
 
 /** The rules of uploads. Knows neither HTTP nor any adapter. */
 export class UploadEngine extends EventEmitter<UploadEvents> {
-  readonly storage: Storage
-  readonly records: UploadRecords
-  readonly metadata: Metadata
-  readonly options: EngineOptions
+  /** How slowly a body may come. */
+  readonly pace: BodyPace
+  readonly #storage: Storage
+  readonly #records: UploadRecords
   readonly #locks: UploadLocks
   readonly #checksums: UploadChecksums
   readonly #backgroundChecksum: BackgroundChecksum
@@ -111,6 +108,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   readonly #bodies: Bodies
   readonly #concatenation: Concatenation
   readonly #quota: Quota
+  readonly #expiry: Expiry
   readonly #losses: Losses
   readonly #syncer: Syncer
   /** Uploads that nothing can keep from being removed any more. */
@@ -119,19 +117,17 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   constructor (options: EngineOptions) {
     super()
     const { storage } = options
-    const metadata = currentMetadata(options.metadata)
-    this.options = options
-    this.storage = storage
-    this.metadata = metadata
-    this.records = new UploadRecords(metadata, options.scope, options.onUnreadable)
-    this.#locks = new UploadLocks(options.locks, this.records, options.lockTimeout)
+    this.pace = options.pace
+    this.#storage = storage
+    this.#records = new UploadRecords(currentMetadata(options.metadata), options.scope, options.onUnreadable)
+    this.#locks = new UploadLocks(options.locks, this.#records, options.lockTimeout)
     this.#checksums = new UploadChecksums(storage)
     this.#syncer = new Syncer({
-      storage, records: this.records, stopping: this.#locks.stopping, onFailed: options.onUnsynced ?? (() => {})
+      storage, records: this.#records, stopping: this.#locks.stopping, onFailed: options.onUnsynced ?? (() => {})
     })
     this.#losses = new Losses({
       storage,
-      records: this.records,
+      records: this.#records,
       checksums: this.#checksums,
       stopping: this.#locks.stopping,
       sync: async upload => { await this.#syncer.now(upload) },
@@ -140,12 +136,12 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
         if (upload.status === 'removed') this.#tell(upload, () => { this.emit('remove', upload, upload.reason) })
       }
     })
-    this.#backgroundChecksum = new BackgroundChecksum(this.records, this.#locks, this.#checksums)
-    this.#quota = new Quota(this.records, this.#locks, options)
-    this.#creation = new Creation({ storage, records: this.records, locks: this.#locks, quota: this.#quota }, options)
+    this.#backgroundChecksum = new BackgroundChecksum(this.#records, this.#locks, this.#checksums)
+    this.#quota = new Quota(this.#records, this.#locks, options)
+    this.#creation = new Creation({ storage, records: this.#records, locks: this.#locks, quota: this.#quota }, options)
     this.#bodies = new Bodies({
       storage,
-      records: this.records,
+      records: this.#records,
       checksums: this.#checksums,
       quota: this.#quota,
       pace: options.pace,
@@ -161,23 +157,28 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
         this.#tell(saved, () => { request.onProgress?.(saved) })
       }
     })
-    this.#concatenation = new Concatenation(storage, this.records, this.#bodies, this.#locks.stopping)
+    this.#concatenation = new Concatenation(storage, this.#records, this.#bodies, this.#locks.stopping)
     this.#completion = new Completion({
-      storage, records: this.records, checksums: this.#checksums, syncer: this.#syncer, location: options.location
+      storage, records: this.#records, checksums: this.#checksums, syncer: this.#syncer, location: options.location
+    })
+    this.#expiry = new Expiry({
+      records: this.#records,
+      locks: this.#locks,
+      purge: async (upload, reason, keepRecord) => { await this.#purge(upload, reason, keepRecord) }
     })
     this.#replacements = new Replacements({
       storage,
-      records: this.records,
+      records: this.#records,
       overwrite: async (caller, upload, body, window, lease) => {
         // The bytes have been taken before: no limit has a say any more.
         const request = { ...window, body, overwrite: true, parallel: true }
         return await this.#bodies.writeStored({ ...caller, maxBytes: null, maxStored: null }, upload, request, lease)
       },
       find: async id => {
-        const aside = await this.records.find(id)
+        const aside = await this.#records.find(id)
         return aside === undefined ? undefined : await this.#losses.bornOut(aside)
       },
-      discard: async upload => { await this.purge(upload, 'removed', false) }
+      discard: async upload => { await this.#purge(upload, 'removed', false) }
     })
   }
 
@@ -214,12 +215,12 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /** The record as last saved, also while a request writes, and as its bytes bear it out. @throws {UploadNotFound} */
   async get (caller: Caller, id: string): Promise<Upload> {
-    return await this.#current(await this.records.get(caller, id))
+    return await this.#current(await this.#records.get(caller, id))
   }
 
   /** As {@link get}, by the small integer. @throws {UploadNotFound} */
   async getBySerial (caller: Caller, serial: number): Promise<Upload> {
-    return await this.#current(await this.records.getBySerial(caller, serial))
+    return await this.#current(await this.#records.getBySerial(caller, serial))
   }
 
   /**
@@ -227,7 +228,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws {UploadNotFound} {@link UploadBusy}
    */
   async stopWriters (caller: Caller, id: string): Promise<Upload> {
-    const upload = await this.records.get(caller, id)
+    const upload = await this.#records.get(caller, id)
     if (upload.status !== 'uploading') return await this.#current(upload)
     return await this.#locks.withUpload(caller, id, { claim: 'stop' }, async (settled, lease) => await this.#losses.bornOut(settled, lease))
   }
@@ -254,34 +255,44 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * anonymous one. Read a page at a time, so that their number does not matter.
    */
   async * list (caller: Caller, query: OwnQuery = {}): AsyncGenerator<Upload, void, undefined> {
-    if (!isNobody(caller)) yield * this.records.every({ ...query, ...ownFilter(caller) })
+    if (!isNobody(caller)) yield * this.#records.every({ ...query, ...ownFilter(caller) })
   }
 
   /** As {@link list}, at most `limit` of them after `offset`. */
   async listPage (caller: Caller, query: OwnQuery & Required<Pick<ListQuery, 'offset' | 'limit'>>): Promise<readonly Upload[]> {
     if (isNobody(caller)) return []
-    return (await this.records.page({ ...query, ...ownFilter(caller) })).uploads
+    return (await this.#records.page({ ...query, ...ownFilter(caller) })).uploads
   }
 
   /** How many uploads the caller may list, by phase, and what they take up. Costs no look at each. */
   async usage (caller: Caller, now = Date.now()): Promise<UploadUsage> {
-    return isNobody(caller) ? NO_UPLOADS : await this.records.usage({ ...ownFilter(caller), now })
+    return isNobody(caller) ? NO_UPLOADS : await this.#records.usage({ ...ownFilter(caller), now })
   }
 
-  /** A complete upload with this checksum, if the caller may know of one. */
-  async findByChecksum (caller: Caller, algorithm: string, value: string): Promise<Upload | undefined> {
-    const found = await this.records.findByChecksum({
-      algorithm,
-      value: value.toLowerCase(),
-      ...caller.protocol !== null && { protocol: caller.protocol },
-      ...caller.restricted && { user: caller.user }
-    })
-    return found !== undefined && isVisibleTo(caller, found) ? found : undefined
+  /** A finished file of this registration, of whatever user the query names, by the checksum of its bytes. */
+  async findFinished (query: FinishedQuery): Promise<CompleteUpload | undefined> {
+    const found = await this.#records.findByChecksum({ ...query, value: query.value.toLowerCase() })
+    return found?.status === 'complete' ? found : undefined
+  }
+
+  /** What storage and caller allow. */
+  limits (caller: Pick<Caller, 'maxBytes'>): UploadLimits {
+    return uploadLimits(this.#storage, caller)
+  }
+
+  /** @throws {SizeLimitExceeded} a file of so many bytes is more than storage or caller allow */
+  checkSize (caller: Pick<Caller, 'maxBytes'>, size: number): void {
+    checkSize(this.#storage, caller, size)
   }
 
   /** The bytes of `range`, of an unfinished upload too. */
   read (upload: Upload, range: ByteRange): Readable {
-    return this.storage.read(upload, range)
+    return this.#storage.read(upload, range)
+  }
+
+  /** A local file that holds the bytes of an upload, where the storage keeps one. */
+  localPath (upload: Upload): string | undefined {
+    return this.#storage.localPath?.(upload)
   }
 
   /**
@@ -290,7 +301,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    */
   async open (upload: Upload, range: ByteRange): Promise<Readable> {
     try {
-      return await callAdapter(() => begun(this.storage.read(upload, range)))
+      return await callAdapter(() => begun(this.#storage.read(upload, range)))
     } catch (error) {
       if (shortOf(error) !== undefined) await this.present(upload)
       throw error
@@ -383,7 +394,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     return await this.#withUpload(caller, id, { claim: 'yield' }, async (upload, lease) => {
       assertUploading(upload)
       const size = parts.reduce((sum, part) => sum + part.size, 0)
-      checkSize(this.storage, caller, size)
+      checkSize(this.#storage, caller, size)
       if (upload.size !== null && upload.size !== size) throw new SizeConflict(upload.size, size)
       if (upload.received.length > 0 && !resume) throw new OffsetMismatch(offsetOf(upload), 0)
       if (upload.size === size && covers(upload.received, [0, size])) return await this.#finish(caller, upload, {}, lease)
@@ -418,7 +429,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * @throws {UploadNotFound} {@link UploadComplete} {@link UploadExpired} {@link UploadGone} and what `onCreate` throws
    */
   async amend (caller: Caller, id: string, told: Omit<Told, 'size'>): Promise<Upload> {
-    const upload = await this.records.get(caller, id)
+    const upload = await this.#records.get(caller, id)
     assertUploading(upload)
     return await this.#creation.amend(caller, upload, told)
   }
@@ -427,8 +438,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   async update (
     caller: Caller, id: string, change: (upload: Upload) => Partial<Pick<Upload, 'protocolState' | 'expiresAt'>>
   ): Promise<Upload> {
-    const known = await this.records.get(caller, id)
-    return await this.records.update(id, current => ({ ...current, ...change(current) }), known)
+    const known = await this.#records.get(caller, id)
+    return await this.#records.update(id, current => ({ ...current, ...change(current) }), known)
   }
 
   /**
@@ -438,15 +449,15 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   async remove (caller: Caller, id: string, options: RemoveOptions = {}): Promise<void> {
     const { keepRecord = false, reason = 'removed', keepFinished = false } = options
     // First of all, permission: a caller without it must not change what others hear.
-    await this.records.get(caller, id)
+    await this.#records.get(caller, id)
     if (caller.hooks.onRemove === undefined) this.#removing.add(id)
     try {
       await this.#locks.withUpload(caller, id, { claim: 'stop' }, async (upload, lease) => {
         if (upload.status === 'removed') assertUploading(upload)
         await caller.hooks.onRemove?.(upload)
         if (lease.lost) throw new TakenOver()
-        if (keepFinished && upload.status === 'complete') await this.records.delete(upload.id)
-        else await this.purge(upload, reason, keepRecord)
+        if (keepFinished && upload.status === 'complete') await this.#records.delete(upload.id)
+        else await this.#purge(upload, reason, keepRecord)
       })
     } finally {
       this.#removing.delete(id)
@@ -467,26 +478,30 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       if (upload.status !== 'complete') throw new UploadGone()
       // A host may have moved the file already.
       if (isUnsynced(upload)) await this.#syncer.now(upload).catch((error: unknown) => { if (!(error instanceof UploadGone)) throw error })
-      await this.records.delete(upload.id)
+      await this.#records.delete(upload.id)
       return upload
     })
   }
 
-  /** Removes under a lock that the caller holds. Bytes first: a crash between leaves a record that can be swept again. */
-  async purge (upload: Upload, reason: RemovalReason, keepRecord: boolean): Promise<void> {
-    await callAdapter(() => this.storage.remove(upload))
-    if (!keepRecord) await this.records.delete(upload.id)
-    else {
-      await this.records.update(upload.id, current => current.status === 'removed'
-        ? current
-        : { ...current, status: 'removed', reason, removedAt: Date.now(), received: [], checksumState: null })
-    }
-    this.#tell(upload, () => { this.emit('remove', upload, reason) })
+  /**
+   * Removes uploads past their time and kept records of removed ones. Those in use, and finished files, stay.
+   * @returns how many
+   */
+  async deleteExpired (options: DeleteExpiredOptions = {}): Promise<DeletedExpired> {
+    return await this.#expiry.deleteExpired(options)
+  }
+
+  /**
+   * Removes bytes and record of those of `uploads` that are due and not in use, finished ones too. `isDue` is asked again under the lock.
+   * @returns how many were removed
+   */
+  async purge (uploads: AsyncIterable<Upload>, isDue: (upload: Upload) => boolean): Promise<number> {
+    return await this.#expiry.purge(uploads, isDue)
   }
 
   /** Runs `work` on the newest record if the upload is not in use; undefined when it is. Disturbs no other request. */
   async ifFree<T> (id: string, work: (upload: Upload | undefined) => Promise<T>): Promise<T | undefined> {
-    return await this.#locks.tryWithUpload(id, async () => await work(await callAdapter(() => this.metadata.get(id))))
+    return await this.#locks.tryWithUpload(id, async () => await work(await this.#records.find(id)))
   }
 
   /**
@@ -494,8 +509,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
    * the other. The next request for the file gets the error.
    */
   async syncLeftovers (): Promise<void> {
-    if (this.storage.epoch === undefined) return
-    for await (const upload of this.records.every({ status: 'complete', unsynced: true })) {
+    if (this.#storage.epoch === undefined) return
+    for await (const upload of this.#records.every({ status: 'complete', unsynced: true })) {
       if (this.stopping) return
       if (!this.#losses.isDue(upload)) this.#syncer.add(upload)
       else if (isUnsynced(upload)) await this.#bornOut(upload).catch(() => {})
@@ -522,16 +537,28 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /** All records of a query that are this registration's, of every user, by time of creation. */
   scan (query: RecordQuery): AsyncGenerator<Upload, void, undefined> {
-    return this.records.every(query)
+    return this.#records.every(query)
+  }
+
+  /** Removes under the upload's exclusive lock. Bytes first: a crash between leaves a record that can be swept again. */
+  async #purge (upload: Upload, reason: RemovalReason, keepRecord: boolean): Promise<void> {
+    await callAdapter(() => this.#storage.remove(upload))
+    if (!keepRecord) await this.#records.delete(upload.id)
+    else {
+      await this.#records.update(upload.id, current => current.status === 'removed'
+        ? current
+        : { ...current, status: 'removed', reason, removedAt: Date.now(), received: [], checksumState: null })
+    }
+    this.#tell(upload, () => { this.emit('remove', upload, reason) })
   }
 
   /** The range that a body takes for itself, leaving others to others; undefined when it takes the whole upload. */
   async #rangeOf (caller: Caller, id: string, request: FinishingWriteRequest): Promise<ByteRange | undefined> {
     const { start, length, parallel, overwrite, complete } = request
     if (parallel !== true || overwrite === true || start === 'end' || complete?.when === 'end') return undefined
-    if (!this.storage.capabilities.anyOffset) return undefined
+    if (!this.#storage.capabilities.anyOffset) return undefined
     if (length !== undefined) return [start, start + length]
-    const { chunkSize } = await this.records.get(caller, id)
+    const { chunkSize } = await this.#records.get(caller, id)
     return chunkSize === null ? undefined : [start, chunkEnd(start, chunkSize)]
   }
 
@@ -600,6 +627,9 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
     }
   }
 }
+
+/** Which finished file is looked for; `value` in hex. */
+export type FinishedQuery = Omit<ChecksumQuery, 'scope'>
 
 /** What a list may be narrowed by. */
 export type OwnQuery = Pick<ListQuery, 'status' | 'user' | 'phases' | 'now' | 'order'>

@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
-import type { Caller, CompletionReply } from '../engine/caller.js'
-import type { UploadEngine } from '../engine/upload-engine.js'
+import type { Caller, CompletionReply, UploadEngine } from '../engine/index.js'
 import type { OpenBodies } from '../http/body/unread-body.js'
 import type { Upload } from '../upload.js'
 

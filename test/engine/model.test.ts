@@ -4,14 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { deleteExpired } from '../../src/engine/operations/expire.js'
 import type { UploadEngine } from '../../src/engine/upload-engine.js'
 import { memoryLocks } from '../../src/locks/memory.js'
 import { fileMetadata } from '../../src/metadata/file/index.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
 import { diskStorage } from '../../src/storage/disk/index.js'
 import { memoryStorage } from '../../src/storage/memory.js'
-import { bodyOf, callerOf, codeOf, draftOf, engineOn, hangingBody, keepAlive, stored, until } from '../support/engine.js'
+import { bodyOf, callerOf, codeOf, draftOf, engineOn, hangingBody, keepAlive, stored, until, adaptersOf } from '../support/engine.js'
 
 /** Small enough that random positions often meet. */
 const SIZE = 24
@@ -268,7 +267,7 @@ class Expire extends Step {
 class Sweep extends Step {
   protected async step (model: Model, { engine }: Real): Promise<void> {
     const over = model.uploads.filter(upload => upload.expired && !upload.complete)
-    const { files } = await deleteExpired(engine)
+    const { files } = await engine.deleteExpired()
     check(files === over.length, `the sweeper removes ${files}, not ${over.length}`)
     for (const upload of over) model.uploads.splice(model.uploads.indexOf(upload), 1)
   }
@@ -343,7 +342,7 @@ t.test('any sequence of operations keeps to the model, on disk', async () => {
       engine: engineOn(parts()),
       restart: async () => {
         await real.engine.shutdown()
-        await real.engine.metadata.close?.()
+        await adaptersOf(real.engine).metadata.close?.()
         real.engine = engineOn(parts())
       },
       count: async () => {
@@ -351,7 +350,7 @@ t.test('any sequence of operations keeps to the model, on disk', async () => {
         return names.filter(name => /\.(part|done)$/.test(name)).length
       },
       dispose: async () => {
-        await real.engine.metadata.close?.()
+        await adaptersOf(real.engine).metadata.close?.()
         await rm(directory, { recursive: true })
       }
     }

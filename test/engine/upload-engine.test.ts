@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { CallerHooks } from '../../src/engine/caller.js'
-import { type DeletedExpired, type DeleteExpiredOptions, deleteExpired } from '../../src/engine/operations/expire.js'
+import type { DeletedExpired, DeleteExpiredOptions } from '../../src/engine/operations/expire.js'
 import { Lease } from '../../src/engine/locking/lease.js'
 import { UploadRecords, toUploadError } from '../../src/engine/records/upload-records.js'
 import type { UploadEngine } from '../../src/engine/upload-engine.js'
@@ -12,7 +12,7 @@ import { newUpload } from '../../src/testing/new-upload.js'
 import { type RemovalReason, type Upload, type UserId, offsetOf } from '../../src/upload.js'
 import {
   OpenBody, bodyOf, callerOf, changedMetadata, changedStorage, codeOf, completeOf, draftOf, engineOn, gate, hangingBody, keepAlive, stored,
-  until
+  until, recordsOf
 } from '../support/engine.js'
 
 const caller = callerOf()
@@ -222,10 +222,11 @@ t.test('invariant 10: listings and checksums show a caller its own uploads', asy
   t.strictSame(await all(engine.list(callerOf())), [], 'anonymous uploads are never listed')
   t.equal((await all(engine.list(callerOf({ protocol: null, restricted: false })))).length, 5)
 
-  t.equal((await engine.findByChecksum(callerOf({ user: 2 }), 'md5', md5.toUpperCase()))?.id, ids.two)
-  t.equal(await engine.findByChecksum(callerOf({ user: 3 }), 'md5', md5), undefined)
-  t.equal(await engine.findByChecksum(callerOf({ user: 1 }), 'sha1', md5), undefined)
-  t.equal((await engine.findByChecksum(callerOf({ user: 1, protocol: 'other' }), 'md5', md5))?.id, ids.other)
+  const mine = { protocol: 'test', user: 1, algorithm: 'md5', value: md5 }
+  t.equal((await engine.findFinished({ ...mine, user: 2, value: md5.toUpperCase() }))?.id, ids.two)
+  t.equal(await engine.findFinished({ ...mine, user: 3 }), undefined)
+  t.equal(await engine.findFinished({ ...mine, algorithm: 'sha1' }), undefined)
+  t.equal((await engine.findFinished({ ...mine, protocol: 'other' }))?.id, ids.other)
 })
 
 t.test('listings go over many pages', async t => {
@@ -289,7 +290,7 @@ t.test('removal', async t => {
 
 t.test('expiry', async t => {
   const expired = { expiresIn: -1 }
-  const sweep = (engine: UploadEngine, options?: DeleteExpiredOptions): Promise<DeletedExpired> => deleteExpired(engine, options)
+  const sweep = (engine: UploadEngine, options?: DeleteExpiredOptions): Promise<DeletedExpired> => engine.deleteExpired(options)
 
   await t.test('removes what is over, and nothing else', async t => {
     const engine = engineOn()
@@ -305,7 +306,7 @@ t.test('expiry', async t => {
   await t.test('invariant 4: a finished file is never touched, however old', async t => {
     const engine = engineOn()
     const upload = await completeOf(engine, caller, bytes)
-    await engine.records.update(upload.id, current => ({ ...current, expiresAt: 1 }))
+    await recordsOf(engine).update(upload.id, current => ({ ...current, expiresAt: 1 }))
     t.strictSame(await sweep(engine), { files: 0, records: 0 })
     t.equal((await stored(engine, upload)).toString(), bytes.toString())
   })
@@ -316,7 +317,7 @@ t.test('expiry', async t => {
     const body = hangingBody(bytes)
     const writing = engine.write(caller, id, { start: 0, body, complete: { when: 'end' } })
     await until(() => body.readableDidRead)
-    await engine.records.update(id, current => ({ ...current, expiresAt: 1 }))
+    await recordsOf(engine).update(id, current => ({ ...current, expiresAt: 1 }))
     t.strictSame(await sweep(engine), { files: 0, records: 0 }, 'in use')
     const swept = await sweep(engine, { filter: async () => { body.end(); await writing; return true } })
     t.strictSame(swept, { files: 0, records: 0 })
@@ -329,7 +330,7 @@ t.test('expiry', async t => {
     const body = hangingBody(bytes)
     const writing = engine.write(caller, id, { start: 0, body })
     await until(() => body.readableDidRead)
-    await engine.records.update(id, current => ({ ...current, expiresAt: 1 }))
+    await recordsOf(engine).update(id, current => ({ ...current, expiresAt: 1 }))
     t.strictSame(await sweep(engine, { filter: async () => { body.end(); await writing; return true } }), { files: 0, records: 0 })
     t.equal(offsetOf(await engine.get(caller, id)), 10)
   })
@@ -405,7 +406,7 @@ t.test('invariant 8: a shutdown stops what is in flight, keeps its bytes, and re
   t.equal(await codeOf(engine.write(caller, id, { start: 10, body: bodyOf(bytes) })), 'SHUTTING_DOWN')
   t.equal(await codeOf(engine.create(caller, draftOf())), 'SHUTTING_DOWN')
   t.equal(await codeOf(engine.complete(caller, id)), 'SHUTTING_DOWN')
-  t.strictSame(await deleteExpired(engine), { files: 0, records: 0 })
+  t.strictSame(await engine.deleteExpired(), { files: 0, records: 0 })
   await engine.shutdown()
 })
 

@@ -1,8 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { deleteExpired } from '../../src/engine/operations/expire.js'
-import type { UploadEngine } from '../../src/engine/upload-engine.js'
+import type { UploadEngine } from '../../src/engine/index.js'
 import { fileMetadata } from '../../src/metadata/file/index.js'
 import { diskStorage } from '../../src/storage/disk/index.js'
 import { bodyOf, callerOf, codeOf, engineOn, stored } from '../support/engine.js'
@@ -37,7 +36,7 @@ for (const [call, when, records, files] of deaths) {
   t.test(`invariant 12: what a server leaves that is killed ${when} ${call} of a creation is swept`, async t => {
     const { engine, parts } = await afterDeath(t, call, when, 1)
     t.equal(parts().length, files)
-    t.match(await deleteExpired(engine), { files: records, records })
+    t.match(await engine.deleteExpired(), { files: records, records })
     t.strictSame(parts(), [])
   })
 }

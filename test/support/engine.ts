@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
-import type { Caller, UploadDraft } from '../../src/engine/caller.js'
-import { type EngineOptions, UploadEngine } from '../../src/engine/upload-engine.js'
+import { type Caller, type EngineOptions, type UploadDraft, UploadEngine } from '../../src/engine/index.js'
+import { UploadRecords } from '../../src/engine/records/upload-records.js'
 import { memoryLocks } from '../../src/locks/memory.js'
 import type { Metadata } from '../../src/metadata/contract.js'
 import { memoryMetadata } from '../../src/metadata/memory.js'
@@ -30,9 +30,11 @@ export function draftOf (overrides: Partial<UploadDraft> = {}): UploadDraft {
   }
 }
 
+const adapters = new WeakMap<UploadEngine, EngineOptions>()
+
 /** An engine on memory, unless told otherwise. */
 export function engineOn (overrides: Partial<EngineOptions> = {}): UploadEngine {
-  return new UploadEngine({
+  const options: EngineOptions = {
     storage: memoryStorage(),
     metadata: memoryMetadata(),
     locks: memoryLocks(),
@@ -41,7 +43,22 @@ export function engineOn (overrides: Partial<EngineOptions> = {}): UploadEngine 
     maxOpenUploads: null,
     slidingExpiry: false,
     ...overrides
-  })
+  }
+  const engine = new UploadEngine(options)
+  adapters.set(engine, options)
+  return engine
+}
+
+/** What an engine of {@link engineOn} works with. */
+export function adaptersOf (engine: UploadEngine): EngineOptions {
+  const options = adapters.get(engine)
+  if (options === undefined) throw new Error('the engine is made by engineOn')
+  return options
+}
+
+/** The records of an engine of {@link engineOn}, for tests that change them by hand. */
+export function recordsOf (engine: UploadEngine): UploadRecords {
+  return new UploadRecords(adaptersOf(engine).metadata)
 }
 
 /** `storage` with some of its methods replaced. */

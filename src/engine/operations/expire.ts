@@ -1,5 +1,6 @@
-import { isExpired, type Upload } from '../../upload.js'
-import type { UploadEngine } from '../upload-engine.js'
+import { isExpired, type RemovalReason, type Upload } from '../../upload.js'
+import type { UploadLocks } from '../locking/upload-locks.js'
+import type { UploadRecords } from '../records/upload-records.js'
 
 export interface DeleteExpiredOptions {
   /** Removes only the bytes: later requests of these uploads hear "expired" instead of "unknown". */
@@ -17,46 +18,82 @@ export interface DeletedExpired {
   readonly records: number
 }
 
+export interface ExpirySurroundings {
+  readonly records: UploadRecords
+  readonly locks: UploadLocks
+  /** Removes under the upload's lock. */
+  readonly purge: (upload: Upload, reason: RemovalReason, keepRecord: boolean) => Promise<void>
+}
+
 /** Uploads that are removed at once: storage and store of records are asked over a network, or by a few threads. */
 const AT_ONCE = 16
 
-/**
- * Removes what is over: unfinished uploads past their time, parts of files too if they are complete, and kept records of removed ones.
- * Works under each upload's lock, passes over uploads in use, and never touches a finished file.
- */
-export async function deleteExpired (engine: UploadEngine, options: DeleteExpiredOptions = {}): Promise<DeletedExpired> {
-  const { keepRecord = false, filter = () => true, onError = () => {} } = options
-  const now = Date.now()
-  let files = 0
-  let records = 0
+/** Removes what is over, under each upload's lock. Passes over uploads in use. */
+export class Expiry {
+  readonly #around: ExpirySurroundings
 
-  const sweep = async (seen: Upload, due: (upload: Upload) => boolean, work: (upload: Upload) => Promise<void>): Promise<void> => {
-    if (engine.stopping || !due(seen)) return
-    try {
-      if (!await filter(seen)) return
-      await engine.ifFree(seen.id, async upload => {
-        if (upload !== undefined && due(upload)) await work(upload)
-      })
-    } catch (error) {
-      onError(error, seen)
-    }
+  constructor (around: ExpirySurroundings) {
+    this.#around = around
   }
 
-  await atOnce(engine.scan({ expiredBefore: now }), async seen => {
-    await sweep(seen, upload => isExpired(upload, now), async upload => {
-      await engine.purge(upload, 'expired', keepRecord)
-      files++
-      if (!keepRecord) records++
+  /**
+   * Removes unfinished uploads past their time, parts of files too if they are complete, and kept records of removed ones. Never touches a
+   * finished file.
+   */
+  async deleteExpired (options: DeleteExpiredOptions): Promise<DeletedExpired> {
+    const { keepRecord = false, filter = () => true, onError = () => {} } = options
+    const { records, locks, purge } = this.#around
+    const now = Date.now()
+    const deleted = { files: 0, records: 0 }
+
+    const sweep = async (seen: Upload, isDue: (upload: Upload) => boolean, work: (upload: Upload) => Promise<void>): Promise<void> => {
+      if (locks.stopping.aborted || !isDue(seen)) return
+      try {
+        if (await filter(seen)) await this.#ifDue(seen.id, isDue, work)
+      } catch (error) {
+        onError(error, seen)
+      }
+    }
+
+    await atOnce(records.every({ expiredBefore: now }), async seen => {
+      await sweep(seen, upload => isExpired(upload, now), async upload => {
+        await purge(upload, 'expired', keepRecord)
+        deleted.files++
+        if (!keepRecord) deleted.records++
+      })
     })
-  })
-  if (keepRecord) return { files, records }
-  await atOnce(engine.scan({ status: 'removed' }), async seen => {
-    await sweep(seen, upload => upload.status === 'removed' && (upload.expiresAt ?? upload.removedAt) <= now, async upload => {
-      await engine.records.delete(upload.id)
-      records++
+    if (keepRecord) return deleted
+    await atOnce(records.every({ status: 'removed' }), async seen => {
+      await sweep(seen, upload => upload.status === 'removed' && (upload.expiresAt ?? upload.removedAt) <= now, async upload => {
+        await records.delete(upload.id)
+        deleted.records++
+      })
     })
-  })
-  return { files, records }
+    return deleted
+  }
+
+  /** Removes bytes and record of those of `uploads` that are due, finished or not. */
+  async purge (uploads: AsyncIterable<Upload>, isDue: (upload: Upload) => boolean): Promise<number> {
+    const { records, purge } = this.#around
+    let purged = 0
+    for await (const seen of uploads) {
+      if (!isDue(seen)) continue
+      await this.#ifDue(seen.id, isDue, async upload => {
+        if (upload.status === 'removed') await records.delete(upload.id)
+        else await purge(upload, 'expired', false)
+        purged++
+      })
+    }
+    return purged
+  }
+
+  async #ifDue (id: string, isDue: (upload: Upload) => boolean, work: (upload: Upload) => Promise<void>): Promise<void> {
+    const { records, locks } = this.#around
+    await locks.tryWithUpload(id, async () => {
+      const upload = await records.find(id)
+      if (upload !== undefined && isDue(upload)) await work(upload)
+    })
+  }
 }
 
 /** Runs `work`, which must not reject, for each upload, a few at a time. */

@@ -7,14 +7,31 @@ import type { Caller, UploadDraft } from '../caller.js'
 import { isChecksumAlgorithm } from '../checksum/running-checksum.js'
 import { newUploadId } from './upload-id.js'
 
+/** What storage and caller allow; sizes in bytes. */
+export interface UploadLimits {
+  /** The largest file; null for no limit. */
+  readonly maxSize: number | null
+  readonly minChunkSize: number
+  readonly maxChunkSize: number
+  /** Chunks that one file may have. */
+  readonly maxChunks: number
+}
+
+export function uploadLimits (storage: Storage, caller: Pick<Caller, 'maxBytes'>): UploadLimits {
+  const { minChunkSize, maxChunkSize, maxChunks } = storage.capabilities
+  return { maxSize: largestFile(storage, caller, null), minChunkSize, maxChunkSize, maxChunks }
+}
+
 /** The largest file in bytes that caller and storage allow, with chunks of `chunkSize` bytes or without a grid; null for no limit. */
-export function largestFile ({ capabilities }: Storage, { maxBytes }: Caller, chunkSize: number | null): number | null {
+export function largestFile (
+  { capabilities }: Storage, { maxBytes }: Pick<Caller, 'maxBytes'>, chunkSize: number | null
+): number | null {
   const limit = Math.min(maxBytes ?? Infinity, capabilities.maxSize, chunkSize === null ? Infinity : chunkSize * capabilities.maxChunks)
   return limit < Number.MAX_SAFE_INTEGER ? limit : null
 }
 
 /** @throws {SizeLimitExceeded} */
-export function checkSize (storage: Storage, caller: Caller, size: number): void {
+export function checkSize (storage: Storage, caller: Pick<Caller, 'maxBytes'>, size: number): void {
   const limit = largestFile(storage, caller, null)
   if (limit !== null && size > limit) throw new SizeLimitExceeded(limit)
 }

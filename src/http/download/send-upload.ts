@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import contentDisposition from 'content-disposition'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { UploadEngine } from '../../engine/upload-engine.js'
+import type { UploadEngine } from '../../engine/index.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import { cleanFileName } from '../../file-name.js'
 import { contentRangeOf, multiRange } from './multi-range.js'

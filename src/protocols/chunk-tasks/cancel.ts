@@ -1,5 +1,5 @@
 import type { RouteHandlerMethod } from 'fastify'
-import { assertUploading } from '../../engine/upload-engine.js'
+import { assertUploading } from '../../engine/index.js'
 import type { Upload } from '../../upload.js'
 import { type Mount, callerOf, openTask } from './mount.js'
 import { isTaskState, statusOf, taskStatus } from './task.js'
@@ -32,16 +32,8 @@ export function cleanup (mount: Mount): RouteHandlerMethod {
   }
   return async (request, reply) => {
     const caller = await callerOf(mount, request, reply)
-    let cleaned = 0
-    for await (const task of engine.list(caller, { phases: ['overdue', 'expired', 'removed', 'invalid', 'lost'] })) {
-      if (!isTaskState(task.protocolState) || !isDead(task)) continue
-      await engine.ifFree(task.id, async upload => {
-        if (upload === undefined || !isDead(upload)) return
-        if (upload.status === 'removed') await engine.records.delete(upload.id)
-        else await engine.purge(upload, 'expired', false)
-        cleaned++
-      })
-    }
+    const failed = engine.list(caller, { phases: ['overdue', 'expired', 'removed', 'invalid', 'lost'] })
+    const cleaned = await engine.purge(failed, task => isTaskState(task.protocolState) && isDead(task))
     return await reply.send({ message: `Cleaned up ${cleaned} failed tasks` })
   }
 }

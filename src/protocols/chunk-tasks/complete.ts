@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { UploadIncomplete } from '../../errors.js'
-import type { Completed } from '../../engine/upload-engine.js'
+import type { Completed } from '../../engine/index.js'
 import type { Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { cloudFile } from './cloud-file.js'

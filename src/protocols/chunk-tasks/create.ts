@@ -1,5 +1,4 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { checkSize } from '../../engine/records/new-upload.js'
 import { ChecksumMismatch, UploadGone } from '../../errors.js'
 import type { CompleteUpload, JsonObject, Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
@@ -75,7 +74,7 @@ async function createUpload (
   { uploads: { engine }, settings }: Mount, caller: Caller, { wanted, fileName, password, chunkSize }: NewTask, request: FastifyRequest
 ): Promise<Upload> {
   // Of a file that is too large its size is what is wrong, not the number of its chunks.
-  checkSize(engine.storage, caller, wanted.fileSize)
+  engine.checkSize(caller, wanted.fileSize)
   const algorithm = algorithmOf(wanted.hash)
   const { encryption } = settings
   const upload = await engine.create(caller, {
@@ -84,7 +83,7 @@ async function createUpload (
     metadata: {},
     protocolState: newTaskState(wanted, null),
     size: wanted.fileSize,
-    chunkSize: chunkSizeFor(chunkSize, wanted.fileSize, settings, engine.storage),
+    chunkSize: chunkSizeFor(chunkSize, wanted.fileSize, settings, engine.limits(caller)),
     checksum: algorithm === undefined ? null : { algorithm, value: wanted.hash },
     expiresIn: settings.expirationDelta,
     serial: false

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { UploadEngine } from '../../engine/upload-engine.js'
+import type { UploadEngine } from '../../engine/index.js'
 import type { CompleteUpload, Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { WantedTask } from './hooks.js'
@@ -50,7 +50,7 @@ async function findRecord (
   const owners = [...restricted && user !== null ? [{ user }] : [], ...anyPool ? [{}] : []]
   for (const owner of owners) {
     const query = { protocol: caller.protocol ?? '', ...owner, algorithm, value: hash, accept: fits }
-    const found = await engine.records.findByChecksum(query)
+    const found = await engine.findFinished(query)
     if (found !== undefined && fits(found)) return found
   }
   return undefined

@@ -1,7 +1,7 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { PasswordRequired, UploadNotFound } from '../../errors.js'
 import { sendUpload } from '../../http/download/send-upload.js'
-import type { UploadEngine } from '../../engine/upload-engine.js'
+import type { UploadEngine } from '../../engine/index.js'
 import type { CompleteUpload } from '../../upload.js'
 import type { Caller, ProtocolSettings } from '../contract.js'
 import { isOver } from './dedupe.js'

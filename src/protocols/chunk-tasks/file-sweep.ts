@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { UploadEngine } from '../../engine/upload-engine.js'
+import type { UploadEngine } from '../../engine/index.js'
 import { isOver } from './dedupe.js'
 import { isTaskState } from './task.js'
 
@@ -11,17 +11,15 @@ import { isTaskState } from './task.js'
 export function sweepFiles (scope: FastifyInstance, engine: UploadEngine, protocol: string, every: number): void {
   let sweeping: Promise<void> | undefined
   const sweep = async (): Promise<void> => {
-    for await (const { id, protocolState } of engine.scan({ protocol, internal: false, status: 'complete' })) {
-      if (engine.stopping) return
-      if (!isTaskState(protocolState) || !isOver(protocolState.expired_at)) continue
-      await engine.ifFree(id, async upload => {
-        if (upload?.status === 'complete') await engine.purge(upload, 'expired', false)
-      })
-    }
+    await engine.purge(engine.scan({ protocol, internal: false, status: 'complete' }), ({ status, protocolState }) => {
+      return status === 'complete' && isTaskState(protocolState) && isOver(protocolState.expired_at)
+    })
   }
   const timer = setInterval(() => {
     sweeping ??= sweep()
-      .catch((error: unknown) => { scope.log.error({ err: error }, 'expired files could not be removed') })
+      .catch((error: unknown) => {
+        if (!engine.stopping) scope.log.error({ err: error }, 'expired files could not be removed')
+      })
       .finally(() => { sweeping = undefined })
   }, every).unref()
   scope.addHook('preClose', async () => {

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertUploading } from '../../engine/upload-engine.js'
+import { assertUploading } from '../../engine/index.js'
 import type { Upload, UploadingUpload } from '../../upload.js'
 import type { Caller, Uploads } from '../contract.js'
 import type { ChunkTasksSettings } from './options.js'

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { UploadEngine } from '../../engine/upload-engine.js'
+import type { UploadLimits } from '../../engine/index.js'
 import { ChunkSizeRefused } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
 import { formKind, mediaType, readForm } from '../../http/body/form.js'
@@ -49,7 +49,7 @@ export async function readNewTask (request: FastifyRequest): Promise<NewTask> {
  * @throws {ChunkSizeRefused} the file would have too many chunks of the largest size
  */
 export function chunkSizeFor (
-  wanted: number | null, fileSize: number, settings: ChunkTasksSettings, { capabilities: can }: UploadEngine['storage']
+  wanted: number | null, fileSize: number, settings: ChunkTasksSettings, can: UploadLimits
 ): number {
   const { chunkSize, minChunkSize, maxChunkSize, maxChunks } = settings
   const least = Math.max(minChunkSize, can.minChunkSize)

@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream'
-import { internalCaller } from '../../engine/caller.js'
+import { callAdapter, internalCaller } from '../../engine/index.js'
 import { QuotaExceeded, UploadBusy } from '../../errors.js'
-import { callAdapter } from '../../engine/records/upload-records.js'
 import type { ByteRange } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { Mount, OpenTask } from './mount.js'

@@ -1,4 +1,4 @@
-import { countBytes } from '../../engine/records/byte-ranges.js'
+import { countBytes } from '../../engine/index.js'
 import type { JsonObject, JsonValue, Upload } from '../../upload.js'
 import { poolRecord } from './cloud-file.js'
 import type { Pool } from './hooks.js'

@@ -1,4 +1,4 @@
-import { covers, missingRanges } from '../../engine/records/byte-ranges.js'
+import { covers, missingRanges } from '../../engine/index.js'
 import { type ByteRange, type JsonObject, type Upload, isExpired } from '../../upload.js'
 import { badRequest, notFound } from './problem.js'
 

@@ -1,5 +1,5 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
-import type { ListOrder, UploadUsage } from '../../engine/upload-engine.js'
+import type { ListOrder, UploadUsage } from '../../engine/index.js'
 import type { JsonObject, Upload, UploadPhase } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { Pool } from './hooks.js'

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Completed } from '../../engine/upload-engine.js'
+import type { Completed } from '../../engine/index.js'
 import { UploadNotFound } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller, Uploads } from '../contract.js'

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { checksumAlgorithms } from '../../engine/checksum/running-checksum.js'
+import { checksumAlgorithms } from '../../engine/index.js'
 import {
   type Duration, type Rules, boolean, checkByRules, checksumOf, func, lifetime, lifetimeOf, mountRules, names, oneOf, url
 } from '../../option-rules.js'

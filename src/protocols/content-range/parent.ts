@@ -1,5 +1,5 @@
 import type { RouteHandlerMethod } from 'fastify'
-import { assertUploading } from '../../engine/upload-engine.js'
+import { assertUploading } from '../../engine/index.js'
 import { BodyCut, OffsetMismatch, StorageTrouble } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'

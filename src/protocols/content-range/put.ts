@@ -1,5 +1,4 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { checkSize } from '../../engine/records/new-upload.js'
 import { LengthMismatch } from '../../errors.js'
 import { isMisread } from '../../http/body/form.js'
 import type { Upload } from '../../upload.js'
@@ -47,7 +46,7 @@ export async function storeNext (
     atomic: chunk.atomic,
     ...length !== undefined && { length },
     ...range !== undefined && settings.requireComplete && { size: range.total },
-    check: () => { if (range !== undefined) checkSize(engine.storage, caller, range.total) }
+    check: () => { if (range !== undefined) engine.checkSize(caller, range.total) }
   }))
   // What may be wrong with the rest of the form does not change that the chunk is stored, but no file may get lost in silence.
   await chunk.finish().catch((error: unknown) => { if (isMisread(error)) throw error })
@@ -62,7 +61,7 @@ export async function rangeOf (
   { uploads: { engine }, settings }: Mount, request: FastifyRequest, caller: Caller, chunk: Chunk, next: boolean
 ): Promise<ChunkRange | undefined> {
   const late = next && !settings.dialect.checksLimitFirst
-  const range = parseContentRange(request.headers['content-range'], total => { checkSize(engine.storage, caller, total) }, late)
+  const range = parseContentRange(request.headers['content-range'], total => { engine.checkSize(caller, total) }, late)
   if (range === undefined && settings.requireContentRange) throw new Refused('Error in request headers')
   if (range !== undefined && (range.length < 0 || (chunk.length ?? range.length) !== range.length)) {
     await tellingLength(chunk, () => Promise.reject(new LengthMismatch(0, range.length)))

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
-import type { Caller } from '../../engine/caller.js'
+import type { Caller } from '../../engine/index.js'
 import { BodyCut, ForeignClient, FormInvalid, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
 import { assertNoFile, mediaType, partsOf } from '../../http/body/form.js'

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { type Readable, Transform } from 'node:stream'
-import type { Caller } from '../../engine/caller.js'
-import type { Written } from '../../engine/upload-engine.js'
+import type { Caller, Written } from '../../engine/index.js'
 import { OffsetMismatch, UploadGone } from '../../errors.js'
 import { type Upload, lacksLost, offsetOf } from '../../upload.js'
 import type { Mount } from './mount.js'

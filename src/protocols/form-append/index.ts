@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { checksumAlgorithms } from '../../engine/checksum/running-checksum.js'
+import { checksumAlgorithms } from '../../engine/index.js'
 import { declareRoutes, type Route, type RouteSetting } from '../../http/routing/routes.js'
 import {
   type Duration, type Rules, boolean, checkByRules, checksumOf, either, func, lifetime, mountRules, or, string, url, whole

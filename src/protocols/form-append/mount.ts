@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Caller } from '../../engine/caller.js'
-import type { UploadEngine } from '../../engine/upload-engine.js'
+import type { Caller, UploadEngine } from '../../engine/index.js'
 import { UserRequired } from '../../errors.js'
 import { type MountAddress, mountAddress } from '../../http/routing/mount-address.js'
 import { lifetimeOf } from '../../option-rules.js'

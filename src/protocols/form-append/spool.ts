@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { type Caller, internalCaller } from '../../engine/caller.js'
+import { type Caller, internalCaller } from '../../engine/index.js'
 import { BodyCut, BodyStalled, QuotaExceeded, SizeLimitExceeded } from '../../errors.js'
 import { offsetOf } from '../../upload.js'
 import type { Mount } from './mount.js'

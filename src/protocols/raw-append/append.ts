@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { type Caller, internalCaller } from '../../engine/caller.js'
+import { type Caller, internalCaller } from '../../engine/index.js'
 import { BodyCut, FormInvalid } from '../../errors.js'
 import { assertNoFile, formKind, isMisread, partsOf } from '../../http/body/form.js'
 import type { FilePart, Part } from '../../http/body/multipart.js'

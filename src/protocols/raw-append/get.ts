@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { internalCaller } from '../../engine/caller.js'
+import { internalCaller } from '../../engine/index.js'
 import { UploadGone, UploadNotFound } from '../../errors.js'
 import { sendUpload } from '../../http/download/send-upload.js'
 import { offsetOf } from '../../upload.js'

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { Caller } from '../../engine/caller.js'
+import type { Caller } from '../../engine/index.js'
 import { declareRoutes } from '../../http/routing/routes.js'
 import {
   type Duration, type Rules, adapter, checkByRules, func, isObject, lifetime, lifetimeOf, mediaType, mountRules

@@ -1,5 +1,4 @@
-import type { Caller } from '../../engine/caller.js'
-import type { UploadEngine } from '../../engine/upload-engine.js'
+import type { Caller, UploadEngine } from '../../engine/index.js'
 import { BodyCut, StorageTrouble, TakenOver, UploadNotFound } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import { type Change, type Clip, innerDraft, type Joined, type Joiner, JoinFailed, type JoinEvents } from './joins.js'
@@ -129,7 +128,7 @@ export class JoinJob {
   #clip (upload: Upload): Clip {
     const { engine } = this.#around
     return {
-      path: engine.storage.localPath?.(upload),
+      path: engine.localPath(upload),
       open: () => engine.read(upload, [0, offsetOf(upload)])
     }
   }

@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream'
-import { type Caller, internalCaller } from '../../engine/caller.js'
-import { assertUploading, type UploadEngine } from '../../engine/upload-engine.js'
+import { assertUploading, type Caller, internalCaller, type UploadEngine } from '../../engine/index.js'
 import { SizeLimitExceeded, UploadBusy, UploadGone, UploadNotFound } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import { JoinJob } from './join-job.js'

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Caller } from '../../engine/caller.js'
+import type { Caller } from '../../engine/index.js'
 import { UserRequired } from '../../errors.js'
 import type { Upload } from '../../upload.js'
 import type { Uploads } from '../contract.js'

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import type { BodyDigest } from '../../engine/body/body-digest.js'
+import type { BodyDigest } from '../../engine/index.js'
 import { assertAsSent, contentLength } from '../../http/body/stream-scope.js'
 import { announcesBody } from '../../http/body/unread-body.js'
 import { contentDigests } from './digests.js'

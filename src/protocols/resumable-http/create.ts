@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { UploadDraft } from '../../engine/caller.js'
-import type { Written } from '../../engine/upload-engine.js'
+import type { UploadDraft, Written } from '../../engine/index.js'
 import { cleanFileName } from '../../file-name.js'
 import { dispositionFilename } from '../../http/fields/content-disposition.js'
 import { mediaType } from '../../http/body/form.js'

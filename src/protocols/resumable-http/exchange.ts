@@ -1,5 +1,5 @@
 import { BodyCut } from '../../errors.js'
-import type { Written } from '../../engine/upload-engine.js'
+import type { Written } from '../../engine/index.js'
 import type { Upload } from '../../upload.js'
 import type { FinalAnswer } from './state.js'
 

@@ -1,6 +1,5 @@
 import { serializeDictionary } from 'structured-headers'
-import { largestFile } from '../../engine/records/new-upload.js'
-import type { UploadEngine } from '../../engine/upload-engine.js'
+import type { UploadEngine } from '../../engine/index.js'
 import { SizeLimitExceeded } from '../../errors.js'
 import type { Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
@@ -16,10 +15,10 @@ const LARGEST_INTEGER = 999_999_999_999_999
  * @param lifetime ms; null for ever
  */
 export function uploadLimit (
-  { storage }: UploadEngine, caller: Caller, settings: ResumableHttpSettings, version: InteropVersion, lifetime: number | null
+  engine: UploadEngine, caller: Caller, settings: ResumableHttpSettings, version: InteropVersion, lifetime: number | null
 ): string {
   const { minSize, maxAppendSize, minAppendSize } = settings
-  const maxSize = largestFile(storage, caller, null)
+  const { maxSize } = engine.limits(caller)
   const members = {
     ...maxSize !== null && { 'max-size': maxSize },
     ...minSize > 0 && { 'min-size': minSize },

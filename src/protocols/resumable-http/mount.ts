@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { UploadEngine } from '../../engine/upload-engine.js'
+import type { UploadEngine } from '../../engine/index.js'
 import { UserRequired } from '../../errors.js'
 import { mountAddress } from '../../http/routing/mount-address.js'
 import { type Upload, offsetOf } from '../../upload.js'

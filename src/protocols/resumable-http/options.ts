@@ -1,5 +1,4 @@
-import { checksumAlgorithms } from '../../engine/checksum/running-checksum.js'
-import type { SaveEvery } from '../../engine/body/progress-saver.js'
+import { checksumAlgorithms, type SaveEvery } from '../../engine/index.js'
 import { InvalidOption } from '../../errors.js'
 import {
   type Duration, type Rules, boolean, checkByRules, checksumOf, lifetime, lifetimeOf, mountRules, optionsOf, or, positive, url, whole

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Written } from '../../engine/upload-engine.js'
+import type { Written } from '../../engine/index.js'
 import { BeyondSize, ChecksumMismatch, OffsetMismatch, SizeConflict } from '../../errors.js'
 import { type CompleteUpload, type Upload, type UploadingUpload, offsetOf } from '../../upload.js'
 import type { Caller, CompletionReply } from '../contract.js'

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest, RouteOptions, onRequestHookHandler, onSendHookHandler } from 'fastify'
-import type { Written } from '../../engine/upload-engine.js'
+import type { Written } from '../../engine/index.js'
 import type { Upload } from '../../upload.js'
 import type { HostApp } from '../contract.js'
 import { sendFinal } from './answer.js'

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertThere } from '../../engine/upload-engine.js'
+import { assertThere } from '../../engine/index.js'
 import { keptCoding, sendUpload } from '../../http/download/send-upload.js'
 import { type ResumableMount, setProgress } from './mount.js'
 import { Refusal } from './problem.js'

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import type { CompletionReply } from '../../engine/caller.js'
+import type { CompletionReply } from '../../engine/index.js'
 import type { JsonObject, JsonValue, Upload } from '../../upload.js'
 
 /** The final reply to an upload, kept for clients that did not get it. */

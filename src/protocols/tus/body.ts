@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { BodyPace } from '../../body-pace.js'
-import { BodyReader } from '../../engine/body/body-reader.js'
+import { readBody } from '../../http/body/read-body.js'
 import { assertAsSent, contentLength } from '../../http/body/stream-scope.js'
 
 /** The body of a request; undefined when the request says that it has none. @throws {BodyDecoded} */
@@ -25,7 +25,15 @@ export async function isEmpty (request: FastifyRequest, pace: BodyPace): Promise
   if (body === undefined) return true
   const length = lengthIn(request)
   if (length !== undefined) return length === 0
-  const source = new BodyReader(body, { ...pace, limit: 0 })
-  await source.begins()
-  return source.ended === 'end'
+  let empty = true
+  try {
+    await readBody(body, pace, () => {
+      empty = false
+      return false
+    })
+  } catch {
+    // It broke off, or did not come in time: it is not known to be empty.
+    return false
+  }
+  return empty
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { BodyDigest, BodyDigestAlgorithm, BodyHash } from '../../engine/body/body-digest.js'
+import type { BodyDigest, BodyDigestAlgorithm, BodyHash } from '../../engine/index.js'
 import { ChecksumMismatch, ChecksumUnsupported } from '../../errors.js'
 import { headerOf } from './headers.js'
 import type { TusSettings } from './options.js'

@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { UploadDraft } from '../../engine/caller.js'
-import type { Sameness } from '../../engine/operations/create.js'
+import type { Sameness, UploadDraft } from '../../engine/index.js'
 import { BeyondSize, SizeLimitExceeded, UploadGone, UploadNotFound } from '../../errors.js'
 import type { Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
@@ -135,7 +134,7 @@ async function checkBody (
 ): Promise<boolean> {
   const typed = hasUploadType(request) && concat?.kind !== 'final' && settings.extensions.has('creation-with-upload')
   if (!typed) {
-    if (await isEmpty(request, engine.options.pace)) return false
+    if (await isEmpty(request, engine.pace)) return false
     throw concat?.kind === 'final' ? finalTakesNoBytes() : wrongContentType()
   }
   const length = lengthIn(request)

@@ -1,5 +1,5 @@
 import { UploadBusy, UploadComplete, UploadGone, UploadNotFound } from '../../errors.js'
-import { assertThere, type Completed, type UploadEngine } from '../../engine/upload-engine.js'
+import { assertThere, type Completed, type UploadEngine } from '../../engine/index.js'
 import { type CompleteUpload, type Upload, isExpired, laterExpiry } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { TusSettings } from './options.js'

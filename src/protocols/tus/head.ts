@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertThere } from '../../engine/upload-engine.js'
+import { assertThere } from '../../engine/index.js'
 import { UploadComplete } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertThere } from '../../engine/upload-engine.js'
+import { assertThere } from '../../engine/index.js'
 import { discoveryConfig } from '../../http/routing/cors.js'
 import { sendUpload } from '../../http/download/send-upload.js'
 import { continueWhenRead } from '../../http/body/expect-continue.js'

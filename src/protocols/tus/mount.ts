@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
-import type { UploadEngine } from '../../engine/upload-engine.js'
+import type { UploadEngine } from '../../engine/index.js'
 import { ShuttingDown, UserRequired } from '../../errors.js'
 import { type MountAddress, mountAddress } from '../../http/routing/mount-address.js'
 import { type Upload, mayExpire, offsetOf } from '../../upload.js'
@@ -40,8 +40,7 @@ export class TusMount {
 
   /** Largest file in bytes where it is the same for all requests; null otherwise. */
   get maxSize (): number | null {
-    const size = Math.min(this.#uploads.settings.maxBytes ?? Infinity, this.engine.storage.capabilities.maxSize)
-    return size < Number.MAX_SAFE_INTEGER ? size : null
+    return this.engine.limits(this.#uploads.settings).maxSize
   }
 
   /** On whose behalf the request acts. @throws {UserRequired} */

@@ -1,5 +1,6 @@
-import { type BodyDigestAlgorithm, type BodyHash, bodyDigestLengths } from '../../engine/body/body-digest.js'
-import { checksumAlgorithms as fileChecksums } from '../../engine/checksum/running-checksum.js'
+import {
+  type BodyDigestAlgorithm, bodyDigestLengths, type BodyHash, checksumAlgorithms as fileChecksums
+} from '../../engine/index.js'
 import {
   type Duration, type Rule, type Rules, boolean, checkByRules, checksumOf, delay, either, func, isObject, lifetime, lifetimeOf, listOf,
   mountRules, oneOf, url, whole

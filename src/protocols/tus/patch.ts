@@ -1,7 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { BodyDigest } from '../../engine/body/body-digest.js'
-import { BodyVerifier } from '../../engine/body/body-digest.js'
-import { assertThere } from '../../engine/upload-engine.js'
+import { assertThere, type BodyDigest, BodyVerifier } from '../../engine/index.js'
 import { BeyondSize, OffsetMismatch, SizeConflict, UploadComplete } from '../../errors.js'
 import { readBody } from '../../http/body/read-body.js'
 import { type CompleteUpload, type Upload, type UploadingUpload, offsetOf } from '../../upload.js'
@@ -78,7 +76,7 @@ async function completeByLastByte (
   const { engine, finals } = mount
   const verifier = chunk.digests === undefined ? undefined : new BodyVerifier(chunk.digests)
   let bytes = 0
-  await readBody(bodyIn(request) ?? request.raw, engine.options.pace, data => {
+  await readBody(bodyIn(request) ?? request.raw, engine.pace, data => {
     verifier?.update([data])
     bytes += data.length
     return bytes <= 1
@@ -104,7 +102,7 @@ async function repeatLast (
 ): Promise<FastifyReply> {
   if (offset !== upload.size) throw new OffsetMismatch(upload.size, offset)
   if (size !== undefined && size !== upload.size) throw new SizeConflict(upload.size, size)
-  if (!await isEmpty(request, mount.engine.options.pace)) throw new BeyondSize(upload.size)
+  if (!await isEmpty(request, mount.engine.pace)) throw new BeyondSize(upload.size)
   setOffset(reply, upload)
   if (digests !== undefined) new BodyVerifier(digests).check()
   return await reply.code(204).send()

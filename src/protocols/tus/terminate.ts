@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { assertThere } from '../../engine/upload-engine.js'
+import { assertThere } from '../../engine/index.js'
 import type { Caller } from '../contract.js'
 import { checkVersion } from './headers.js'
 import type { TusMount } from './mount.js'

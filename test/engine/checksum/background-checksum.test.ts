@@ -7,7 +7,7 @@ import { memoryStorage } from '../../../src/storage/memory.js'
 import type { Storage } from '../../../src/storage/contract.js'
 import type { Upload } from '../../../src/upload.js'
 import {
-  bodyOf, callerOf, changedStorage, draftOf, engineOn, gate, keepAlive, randomBytes, stored, until
+  bodyOf, callerOf, changedStorage, draftOf, engineOn, gate, keepAlive, randomBytes, stored, until, adaptersOf
 } from '../../support/engine.js'
 
 const MiB = 1024 * 1024
@@ -61,7 +61,7 @@ t.test('invariant 7: on disk the worker follows, and another engine goes on wher
   const { id } = await newUpload(first, file.length)
   for (const index of [2, 1, 0]) await put(first, id, file, index)
   await until(async () => ((await first.get(caller, id)).checksumState?.offset ?? 0) === 3 * CHUNK)
-  const { metadata } = first
+  const { metadata } = adaptersOf(first)
   await first.shutdown()
   const second = engineOn({ storage, metadata })
   for (const index of [5, 4, 3]) await put(second, id, file, index)

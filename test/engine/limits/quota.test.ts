@@ -5,7 +5,9 @@ import { memoryLocks } from '../../../src/locks/memory.js'
 import { memoryMetadata } from '../../../src/metadata/memory.js'
 import { memoryStorage } from '../../../src/storage/memory.js'
 import type { Upload } from '../../../src/upload.js'
-import { bodyOf, callerOf, codeOf, completeOf, draftOf, engineOn, keepAlive, OpenBody, stored, until } from '../../support/engine.js'
+import {
+  bodyOf, callerOf, codeOf, completeOf, draftOf, engineOn, keepAlive, OpenBody, stored, until, recordsOf, adaptersOf
+} from '../../support/engine.js'
 
 keepAlive(t)
 
@@ -20,7 +22,7 @@ function twoEngines (): [UploadEngine, UploadEngine] {
 
 /** Bytes that count for the user. */
 async function taken (engine: UploadEngine, user: Caller['user'] = 'ann'): Promise<number> {
-  return (await engine.metadata.usage({ user, now: Date.now() })).reserved
+  return (await adaptersOf(engine).metadata.usage({ user, now: Date.now() })).reserved
 }
 
 async function append (engine: UploadEngine, caller: Caller, { id }: Upload, bytes: number): Promise<string> {
@@ -117,7 +119,7 @@ t.test('what a body that fails has reserved is given back, and what a crash has 
   body.cut()
   t.equal(await written, 'BODY_CUT')
   t.equal(await taken(engine), 1000)
-  await engine.records.update(upload.id, current => ({ ...current, reserved: 9 * MIB }))
+  await recordsOf(engine).update(upload.id, current => ({ ...current, reserved: 9 * MIB }))
   t.equal(await taken(engine), 9 * MIB)
   t.equal(await append(engine, ann, upload, 10 * MIB - 1000), 'ok')
   t.equal(await taken(engine), 10 * MIB)
@@ -128,11 +130,11 @@ t.test('what a crash has left reserved is given back as soon as others want the 
   const left = await engine.create(ann, draftOf())
   const aside = await engine.create(internalCaller(ann), draftOf())
   const busy = await engine.create(ann, draftOf())
-  for (const { id } of [left, aside]) await engine.records.update(id, current => ({ ...current, reserved: 5 * MIB }))
+  for (const { id } of [left, aside]) await recordsOf(engine).update(id, current => ({ ...current, reserved: 5 * MIB }))
   t.equal(await taken(engine), 10 * MIB)
   t.equal(await append(other, ann, busy, 10 * MIB), 'ok', 'a body')
   await engine.remove(ann, busy.id)
-  await engine.records.update(left.id, current => ({ ...current, reserved: 9 * MIB }))
+  await recordsOf(engine).update(left.id, current => ({ ...current, reserved: 9 * MIB }))
   const body = new OpenBody().send(Buffer.alloc(1000))
   const upload = await engine.create(ann, draftOf())
   const written = codeOf(engine.write(ann, upload.id, { start: 0, body, length: 8 * MIB }))
@@ -177,7 +179,7 @@ t.test('all anonymous uploads count together, and expired ones until they are sw
   const anonymous = callerOf({ maxStored: 100 })
   await engine.create(anonymous, draftOf({ size: 60, expiresIn: 0 }))
   t.equal(await codeOf(engine.create(anonymous, draftOf({ size: 60 }))), 'QUOTA')
-  for await (const upload of engine.scan({ expiredBefore: Date.now() })) await engine.purge(upload, 'expired', true)
+  await engine.deleteExpired({ keepRecord: true })
   t.equal(await codeOf(engine.create(anonymous, draftOf({ size: 60 }))), 'ok')
 })
 

@@ -11,7 +11,7 @@ import { memoryStorage } from '../../../src/storage/memory.js'
 import { diskStorage } from '../../../src/storage/disk/index.js'
 import { offsetOf } from '../../../src/upload.js'
 import {
-  OpenBody, bodyOf, bytesOf, callerOf, changedMetadata, changedStorage, codeOf, draftOf, engineOn, keepAlive, until
+  OpenBody, bodyOf, stored, callerOf, changedMetadata, changedStorage, codeOf, draftOf, engineOn, keepAlive, until
 } from '../../support/engine.js'
 
 const caller = callerOf()
@@ -123,7 +123,7 @@ t.test('two that both believe to hold the lock never make a file that is neither
   await second.write(caller, id, { start: size, length: size, body: bodyOf(ours) })
   const { upload } = await second.complete(caller, id)
   const whole = Buffer.concat([third, ours])
-  t.ok((await bytesOf(second.storage.read(upload, [0, upload.size]))).equals(whole))
+  t.ok((await stored(second, upload, [0, upload.size])).equals(whole))
   t.equal(upload.checksum?.value, createHash('md5').update(whole).digest('hex'))
   for (const engine of [first, second]) await engine.shutdown()
 })

@@ -13,7 +13,7 @@ import { memoryStorage } from '../../../src/storage/memory.js'
 import type { Upload } from '../../../src/upload.js'
 import {
   bodyOf, callerOf, changedMetadata, changedStorage, codeOf, completeOf, draftOf, engineOn, hangingBody, keepAlive, randomBytes, stored,
-  until
+  until, recordsOf
 } from '../../support/engine.js'
 
 const caller = callerOf()
@@ -307,7 +307,7 @@ t.test('a file that an earlier version has put at its place before the host was 
   const { id } = await engine.create(caller, draftOf({ size: bytes.length, ...withMd5 }))
   await engine.write(caller, id, { start: 0, body: bodyOf(bytes) })
   const target = 'monday/film.bin'
-  const moved = await engine.records.update(id, current => ({ ...current, target }))
+  const moved = await recordsOf(engine).update(id, current => ({ ...current, target }))
   await disk.finish({ ...moved, size: bytes.length })
   let refuses = true
   const asking = callerOf({ hooks: { onComplete: async () => { if (refuses) throw new Error('a virus'); return undefined } } })
@@ -333,7 +333,7 @@ t.test('invariant 5: completing after expiry is refused, finishing in time is no
   const body = hangingBody(Buffer.from('abc'))
   const writing = engine.write(caller, inTime.id, { start: 0, body, complete: { when: 'end' } })
   await until(() => body.readableDidRead)
-  for (const over of [id, inTime.id]) await engine.records.update(over, current => ({ ...current, expiresAt: 1 }))
+  for (const over of [id, inTime.id]) await recordsOf(engine).update(over, current => ({ ...current, expiresAt: 1 }))
   t.equal(await codeOf(engine.complete(caller, id)), 'EXPIRED')
   t.equal(await codeOf(engine.write(caller, id, { start: 'end', body: bodyOf(bytes) })), 'EXPIRED')
   body.end()

@@ -16,7 +16,7 @@ import { memoryStorage } from '../../../src/storage/memory.js'
 import { type JsonObject, type Upload, offsetOf } from '../../../src/upload.js'
 import {
   OpenBody, bodyOf, callerOf, changedMetadata, changedStorage, codeOf, draftOf, engineOn, gate, hangingBody, keepAlive, randomBytes, stored,
-  until
+  until, recordsOf
 } from '../../support/engine.js'
 
 const MIB = 1024 * 1024
@@ -337,10 +337,10 @@ t.test('invariant 7: a checksum that a crash left behind the offset catches up w
   const bytes = randomBytes(100_000)
   const { upload } = await engine.write(caller, id, { start: 0, body: bodyOf(bytes.subarray(0, 40_000)) })
   await engine.write(caller, id, { start: 40_000, body: bodyOf(bytes.subarray(40_000, 60_000)) })
-  await engine.records.update(id, current => ({ ...current, checksumState: upload.checksumState }))
+  await recordsOf(engine).update(id, current => ({ ...current, checksumState: upload.checksumState }))
   const after = await engine.write(caller, id, { start: 60_000, body: bodyOf(bytes.subarray(60_000)) })
   t.equal(after.upload.checksumState?.offset, bytes.length)
-  await engine.records.update(id, current => ({ ...current, checksumState: { offset: 60_000, state: 'AAAA' } }))
+  await recordsOf(engine).update(id, current => ({ ...current, checksumState: { offset: 60_000, state: 'AAAA' } }))
   t.equal((await engine.complete(caller, id, { checksum: md5(bytes).toUpperCase() })).upload.checksum?.value, md5(bytes))
 })
 
@@ -643,7 +643,7 @@ t.test('faults', async t => {
     const body = new OpenBody().send(Buffer.alloc(100))
     const writing = codeOf(engine.write(caller, id, { start: 0, body }))
     await until(async () => offsetOf(await engine.get(caller, id)) === 100)
-    await engine.records.update(id, current => ({ ...current, status: 'removed', reason: 'removed', removedAt: Date.now() }))
+    await recordsOf(engine).update(id, current => ({ ...current, status: 'removed', reason: 'removed', removedAt: Date.now() }))
     body.send(Buffer.alloc(100))
     t.equal(await writing, 'TAKEN_OVER')
   })

@@ -10,8 +10,10 @@ import { memoryStorage } from '../../../src/storage/memory.js'
 import type { Storage } from '../../../src/storage/contract.js'
 import { storageSuite } from '../../../src/testing/index.js'
 import type { ByteRange, Upload } from '../../../src/upload.js'
-import { bodyOf, bytesOf, callerOf, changedStorage, codeOf, draftOf, engineOn, hangingBody, keepAlive } from '../../support/engine.js'
-import type { UploadEngine } from '../../../src/engine/upload-engine.js'
+import {
+  bodyOf, bytesOf, callerOf, changedStorage, codeOf, draftOf, engineOn, hangingBody, keepAlive, adaptersOf
+} from '../../support/engine.js'
+import type { UploadEngine } from '../../../src/engine/index.js'
 
 const caller = callerOf()
 const CHEAP = { segmentSize: 1000, scrypt: { cost: 16, blockSize: 8, parallelization: 1 } }
@@ -114,7 +116,7 @@ t.test('an upload that never opened keeps being written to by servers that know 
   const created = await newUpload(engine, first, bytes.length)
   await put(engine, created, bytes, 1)
   const second = encryptedStorage(memory, { ...CHEAP, segmentSize: 50 })
-  const other = engineOn({ storage: second, metadata: engine.metadata })
+  const other = engineOn({ storage: second, metadata: adaptersOf(engine).metadata })
   await put(other, created, bytes, 0)
   const { upload } = await other.complete(caller, created.id)
   t.ok((await read(second, upload, [0, 7000])).equals(bytes), 'the layout is that of its creation')

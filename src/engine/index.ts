@@ -1,0 +1,20 @@
+/** The door of the engine: what everything outside of this folder may use. */
+export { UploadEngine } from './upload-engine.js'
+export type {
+  EngineOptions, FinishedQuery, FinishingWriteRequest, OwnQuery, RemoveOptions, UploadEvents, Written
+} from './upload-engine.js'
+export { internalCaller } from './caller.js'
+export type { Caller, CallerHooks, CompletionReply, UploadDraft } from './caller.js'
+export type { Sameness, Told } from './operations/create.js'
+export type { WriteRequest } from './operations/write.js'
+export type { Completed, CompleteRequest } from './operations/complete.js'
+export type { DeletedExpired, DeleteExpiredOptions } from './operations/expire.js'
+export type { RecordQuery } from './records/upload-records.js'
+export { assertThere, assertUploading, callAdapter } from './records/upload-records.js'
+export type { UploadLimits } from './records/new-upload.js'
+export { countBytes, covers, missingRanges } from './records/byte-ranges.js'
+export type { SaveEvery } from './body/progress-saver.js'
+export { bodyDigestLengths, BodyVerifier } from './body/body-digest.js'
+export type { BodyDigest, BodyDigestAlgorithm, BodyHash, RunningHash } from './body/body-digest.js'
+export { checksumAlgorithms } from './checksum/running-checksum.js'
+export type { ListOrder, UploadUsage } from '../metadata/contract.js'
