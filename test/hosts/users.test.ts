@@ -28,6 +28,8 @@ interface Writer {
   readonly begin: (send: Send) => Promise<string>
   /** Sends bytes to it. */
   readonly write: (send: Send, name: string) => Promise<Answer>
+  /** Reads, completes and removes it, as far as the protocol has routes for that. */
+  readonly others: ReadonlyArray<(send: Send, name: string) => Promise<Answer>>
 }
 
 type Send = TestServer['send']
@@ -39,19 +41,35 @@ const writers: readonly Writer[] = [
   {
     protocol: 'contentRange',
     begin: async send => field(await send('PUT', '/uploads/ranges/', chunkForm('alice', 'bytes 0-4/10')), 'id'),
-    write: async (send, id) => await send('PUT', `/uploads/ranges/${id}`, chunkForm('bobby', 'bytes 5-9/10'))
+    write: async (send, id) => await send('PUT', `/uploads/ranges/${id}`, chunkForm('bobby', 'bytes 5-9/10')),
+    others: [
+      async (send, id) => await send('GET', `/uploads/ranges/${id}`),
+      async (send, id) => await send('GET', `/uploads/ranges/${id}/file`),
+      async (send, id) => await send('POST', `/uploads/ranges/${id}`, json({ md5: 'e'.repeat(32) })),
+      async (send, id) => await send('DELETE', `/uploads/ranges/${id}`)
+    ]
   },
   {
     protocol: 'tus',
     begin: async send => locationIn(await send('POST', '/uploads/tus/', { headers: { ...tusHeaders, 'upload-length': '10' } })),
     write: async (send, path) => await send('PATCH', path, {
       headers: { ...tusHeaders, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' }, body: 'bobby'
-    })
+    }),
+    others: [
+      async (send, path) => await send('HEAD', path, { headers: tusHeaders }),
+      async (send, path) => await send('GET', path),
+      async (send, path) => await send('DELETE', path, { headers: tusHeaders })
+    ]
   },
   {
     protocol: 'resumableHttp',
     begin: async send => locationIn(await send('POST', '/uploads/resumable/', { headers: partial, body: 'alice' })),
-    write: async (send, path) => await send('PATCH', path, { headers: { ...partial, 'upload-offset': '5' }, body: 'bobby' })
+    write: async (send, path) => await send('PATCH', path, { headers: { ...partial, 'upload-offset': '5' }, body: 'bobby' }),
+    others: [
+      async (send, path) => await send('HEAD', path, { headers: { 'upload-draft-interop-version': '6' } }),
+      async (send, path) => await send('GET', path, { headers: { 'upload-draft-interop-version': '6' } }),
+      async (send, path) => await send('DELETE', path, { headers: { 'upload-draft-interop-version': '6' } })
+    ]
   },
   {
     protocol: 'formAppend',
@@ -60,7 +78,11 @@ const writers: readonly Writer[] = [
     ])), 'upload_id'),
     write: async (send, id) => await send('POST', '/uploads/forms/upload/', form([
       { name: 'upload_id', content: id }, { name: 'file', filename: 'a', content: 'bobby' }
-    ]))
+    ])),
+    others: [
+      async (send, id) => await send('GET', `/uploads/forms/videos/${id}`),
+      async (send, id) => await send('POST', '/uploads/forms/upload/complete/', json({ upload_id: id, filename: 'a' }))
+    ]
   },
   {
     protocol: 'chunkTasks',
@@ -69,14 +91,22 @@ const writers: readonly Writer[] = [
     })), 'task_id'),
     write: async (send, task) => await send('POST', `/uploads/tasks/chunk/${task}/0`, form([
       { name: 'chunk', filename: 'blob', content: 'bobbybobby' }
-    ]))
+    ])),
+    others: [
+      async (send, task) => await send('GET', `/uploads/tasks/tasks/${task}/details`),
+      async (send, task) => await send('GET', `/uploads/tasks/progress/${task}`),
+      async (send, task) => await send('GET', `/uploads/tasks/resume/${task}`),
+      async (send, task) => await send('POST', `/uploads/tasks/complete/${task}`),
+      async (send, task) => await send('DELETE', `/uploads/tasks/task/${task}`)
+    ]
   },
   {
     protocol: 'rawAppend',
     begin: async send => field(await send('POST', '/uploads/raw/create_video/'), 'video_id'),
     write: async (send, id) => await send('POST', `/uploads/raw/append_video/${id}/`, {
       headers: { 'content-type': 'application/octet-stream' }, body: 'bobby'
-    })
+    }),
+    others: [async (send, id) => await send('GET', `/uploads/raw/get_video/${id}`)]
   }
 ]
 
@@ -86,7 +116,7 @@ function locationIn ({ headers: { location }, status, text }: Answer): string {
 }
 
 t.test('@fastify/jwt: the subject of a token is the user, over every protocol', async t => {
-  const server = await startServer(t, { protocols }, {
+  const server = await startServer(t, { protocols, downloads: true }, {
     before: async app => {
       await app.register(jwt, { secret: 'a secret of tests' })
       app.addHook('onRequest', async (request: unknown) => { await (request as JwtRequest).jwtVerify() })
@@ -99,11 +129,18 @@ t.test('@fastify/jwt: the subject of a token is the user, over every protocol', 
       headers: { ...headers, authorization }, ...body !== undefined && { body }
     })
   }
-  for (const { protocol, begin, write } of writers) {
+  for (const { protocol, begin, write, others } of writers) {
     await t.test(protocol, async t => {
       const name = await begin(as('alice'))
       t.equal((await write(as('bob'), name)).status, 404, 'Bob finds no upload of Alice')
+      for (const [at, other] of others.entries()) {
+        t.equal((await other(as('bob'), name)).status, 404, `nor does his other request ${at}`)
+      }
       t.ok((await write(as('alice'), name)).status < 300, 'Alice does')
+      for (const [at, other] of others.entries()) {
+        t.not((await other(as('alice'), name)).status, 405, `Alice's request ${at} has a route`)
+        t.equal((await other(as('bob'), name)).status, 404, `Bob's request ${at} finds nothing afterwards, too`)
+      }
     })
   }
   for await (const { user } of server.app.chunkedUpload.list()) t.equal(user, 'alice')
