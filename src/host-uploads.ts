@@ -1,8 +1,7 @@
 import type { EventEmitter } from 'node:events'
-import { AsyncResource } from 'node:async_hooks'
 import { Readable } from 'node:stream'
 import type {
-  Caller, Completed, CompleteRequest, DeletedExpired, DeleteExpiredOptions, RemoveOptions, UploadEngine, UploadEvents
+  Caller, Completed, CompleteRequest, DeletedExpired, DeleteExpiredOptions, ReadOptions, RemoveOptions, UploadEngine, UploadEvents
 } from './engine/index.js'
 import { UploadNotFound } from './errors.js'
 import type { ByteRange, Upload, UserId } from './upload.js'
@@ -27,8 +26,9 @@ export interface HostUploads {
   /**
    * The bytes of an upload, finished or not; without `range` all that can be read from byte 0 on.
    * The stream errors when they are gone; those of a finished upload that a power cut may have taken are compared with its checksum first.
+   * @param options `key`, as `encryptedStorage().unlock()` gives it, opens an encrypted file; `signal` ends the read
    */
-  read (upload: Upload, range?: ByteRange): Readable
+  read (upload: Upload, range?: ByteRange, options?: ReadOptions): Readable
   /** Removes bytes and record, finished or not. A request in flight is cut. @throws {UploadNotFound} {@link UploadBusy} */
   remove (id: string, options?: RemoveOptions): Promise<void>
   /**
@@ -77,16 +77,16 @@ export class EngineUploads implements HostUploads {
     return this.#engine.scan({ ...filter, internal: false })
   }
 
-  read (upload: Upload, range?: ByteRange): Readable {
+  read (upload: Upload, range?: ByteRange, options: ReadOptions = {}): Readable {
     const first = upload.received[0]
     const end = upload.status === 'complete' ? upload.size : first?.[0] === 0 ? first[1] : 0
     const wanted = range ?? [0, end]
-    const open = AsyncResource.bind((present: Upload) => this.#engine.read(present, wanted))
-    return this.#engine.isProved(upload) ? open(upload) : Readable.from(this.#readProved(upload, open), { objectMode: false })
+    if (this.#engine.isProved(upload)) return this.#engine.read(upload, wanted, options)
+    return Readable.from(this.#readProved(upload, wanted, options), { objectMode: false })
   }
 
-  async * #readProved (upload: Upload, open: (present: Upload) => Readable): AsyncGenerator<Uint8Array, void, undefined> {
-    yield * open(await this.#engine.present(upload))
+  async * #readProved (upload: Upload, range: ByteRange, options: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    yield * this.#engine.read(await this.#engine.present(upload), range, options)
   }
 
   async remove (id: string, options: RemoveOptions = {}): Promise<void> {

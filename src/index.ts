@@ -5,7 +5,7 @@ export { allowedHeaders, allowedMethods, exposedHeaders } from './http/routing/c
 
 export { chunkTasks, taskIdOf, uploadIdOf } from './protocols/chunk-tasks/index.js'
 export type {
-  Bundle, ChunkTaskHooks, ChunkTasksOptions, Encryption, ErrorStyle, FileKey, FindFile, KeyAsker, Pool, Quota, WantedTask
+  Bundle, ChunkTaskHooks, ChunkTasksOptions, Encryption, ErrorStyle, FindFile, KeyAsker, Pool, Quota, WantedTask
 } from './protocols/chunk-tasks/index.js'
 export { contentRange } from './protocols/content-range/index.js'
 export type { ContentRangeOptions, DialectName } from './protocols/content-range/index.js'
@@ -26,7 +26,7 @@ export type { HostApp, HostRouteOptions, Protocol, ProtocolSettings, RouteName, 
 export { diskStorage } from './storage/disk/index.js'
 export type { DiskStorageOptions } from './storage/disk/index.js'
 export { encryptedStorage } from './storage/encrypted/index.js'
-export type { EncryptedStorage, EncryptedStorageOptions, UnlockedFile } from './storage/encrypted/index.js'
+export type { EncryptedStorage, EncryptedStorageOptions } from './storage/encrypted/index.js'
 export type { ScryptCost } from './storage/encrypted/keys.js'
 export type { PasswordAsker } from './storage/encrypted/password-checks.js'
 export { memoryStorage } from './storage/memory.js'
@@ -38,7 +38,7 @@ export type { FileLocksOptions } from './locks/file/index.js'
 export { memoryLocks } from './locks/memory.js'
 
 export { StorageLost, StorageShort } from './storage/contract.js'
-export type { ChecksumStates, Storage, StorageCapabilities, WriteProgress } from './storage/contract.js'
+export type { ChecksumStates, FileKey, ReadOptions, Storage, StorageCapabilities, WriteProgress } from './storage/contract.js'
 export type { ChecksumQuery, ListOrder, ListQuery, Metadata, UploadPage, UploadUsage, UsageQuery } from './metadata/contract.js'
 export type { Claim, Lock, LockRequest, Locks } from './locks/contract.js'
 

@@ -6,7 +6,7 @@ import {
 } from '../errors.js'
 import type { Locks } from '../locks/contract.js'
 import type { ChecksumQuery, ListQuery, Metadata, UploadUsage } from '../metadata/contract.js'
-import type { Storage } from '../storage/contract.js'
+import type { ReadOptions, Storage } from '../storage/contract.js'
 import {
   type ByteRange, type CompleteUpload, type JsonObject, type RemovalReason, type Upload, type UploadingUpload, isUnsynced, lacksLost,
   offsetOf, storedEnd
@@ -286,8 +286,8 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
   }
 
   /** The bytes of `range`, of an unfinished upload too. */
-  read (upload: Upload, range: ByteRange): Readable {
-    return this.#storage.read(upload, range)
+  read (upload: Upload, range: ByteRange, options?: ReadOptions): Readable {
+    return this.#storage.read(upload, range, options)
   }
 
   /** A local file that holds the bytes of an upload, where the storage keeps one. */
@@ -297,12 +297,13 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /**
    * As {@link read}, once the first bytes are at hand: what is gone is known before a reply begins.
-   * @throws {UploadGone} {@link StorageTrouble}
+   * @throws {UploadGone} {@link StorageTrouble} {@link ClientGone} when the signal of `options` aborts before
    */
-  async open (upload: Upload, range: ByteRange): Promise<Readable> {
+  async open (upload: Upload, range: ByteRange, options?: ReadOptions): Promise<Readable> {
     try {
-      return await callAdapter(() => begun(this.#storage.read(upload, range)))
+      return await callAdapter(() => begun(this.#storage.read(upload, range, options)))
     } catch (error) {
+      if (options?.signal?.aborted === true) throw new ClientGone({ cause: error })
       if (shortOf(error) !== undefined) await this.present(upload)
       throw error
     }

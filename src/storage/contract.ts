@@ -56,8 +56,11 @@ export interface Storage {
   reserve?(folders: readonly string[]): void
   /** The host has refused a file that was finished without a target: an adapter may put it back where unfinished ones are. */
   reopen?(upload: Upload): Promise<void>
-  /** The bytes of `range`, of an unfinished upload too. The stream errors when the bytes are gone. */
-  read (upload: Upload, range: ByteRange): Readable
+  /**
+   * The bytes of `range`, of an unfinished upload too, and never one less: where they are gone or too few, the stream errors. Once the
+   * signal of `options` aborts, it errors soon, also while a service has not answered yet.
+   */
+  read (upload: Upload, range: ByteRange, options?: ReadOptions): Readable
   /**
    * Removes all bytes and whatever else the upload occupies, also of one that was finished but never became complete: its bytes may be at
    * `upload.target` by then. Of one that is only planned there may be nothing, or all that `create` makes. Idempotent.
@@ -88,6 +91,19 @@ export interface Storage {
   verifiable?(upload: Upload): boolean
   /** Called when the plugin closes. Only for what the adapter itself opened. */
   close?(): Promise<void>
+}
+
+/** What one read needs beside the place of the bytes. */
+export interface ReadOptions {
+  /** Opens an encrypted file. A storage that made no keys passes over it. */
+  readonly key?: FileKey | undefined
+  /** Aborts once the bytes are not wanted any more. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The key of one file, in memory for the time of a request. What it holds is known to the storage that made it alone. */
+export interface FileKey {
+  readonly uploadId: string
 }
 
 /** Turns the state of the running checksum into what is stored, and back. The offset stays as it is. */

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { addAbortSignal, Readable } from 'node:stream'
 import type { Upload } from '../upload.js'
 import { StorageLost } from './contract.js'
 import type { Storage } from './contract.js'
@@ -64,8 +64,9 @@ export function memoryStorage (): Storage {
       if (upload.target !== undefined) targetOf(upload.target, upload)
     },
 
-    read (upload, [start, end]) {
-      return Readable.from(slices(() => fileOf(upload), start, end), { objectMode: false })
+    read (upload, [start, end], { signal } = {}) {
+      const bytes = Readable.from(slices(() => fileOf(upload), start, end), { objectMode: false })
+      return signal === undefined ? bytes : addAbortSignal(signal, bytes)
     },
 
     async remove (upload) {

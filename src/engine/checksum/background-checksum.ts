@@ -49,7 +49,7 @@ export class BackgroundChecksum {
     const checksum = runningChecksumOf(upload)
     if (upload.status !== 'uploading' || checksum === null) return undefined
     const to = Math.min(offsetOf(upload), (checksumState?.offset ?? 0) + STEP_BYTES)
-    const state = await this.#checksums.stateAt(upload, checksum.algorithm, to, stopped)
+    const state = await this.#checksums.stateAt(upload, checksum.algorithm, to, { signal: stopped })
     // Without the lock the bytes that were read may be replaced already.
     if (lease.lost || state.offset <= (checksumState?.offset ?? 0)) return undefined
     return await this.#records.update(upload.id, current => {

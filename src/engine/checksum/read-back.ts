@@ -1,4 +1,4 @@
-import type { Storage } from '../../storage/contract.js'
+import type { ReadOptions, Storage } from '../../storage/contract.js'
 import { StorageShort } from '../../storage/contract.js'
 import type { ChecksumState, Upload } from '../../upload.js'
 import type { Checksums } from './running-checksum.js'
@@ -25,42 +25,49 @@ export class ChecksumReadBack {
 
   /**
    * The checksum state at byte `to`, going on from `from`. All bytes up to `to` must have been received.
-   * Ends early, at a smaller offset, when `signal` aborts.
+   * Ends early, at a smaller offset, when the signal of `options` aborts.
    * @throws {StorageShort} when the storage ends before `to`
    */
-  async advance (upload: Upload, algorithm: string, from: ChecksumState | null, to: number, signal?: AbortSignal): Promise<ChecksumState> {
+  async advance (
+    upload: Upload, algorithm: string, from: ChecksumState | null, to: number, options: ReadOptions = {}
+  ): Promise<ChecksumState> {
+    const aborted = (): boolean => options.signal?.aborted === true
     let state = (await this.#checksums.resume(algorithm, from)).save()
     let path = this.#storage.localPath?.(upload)
-    while (state.offset < to && signal?.aborted !== true) {
+    while (state.offset < to && !aborted()) {
       const next = path !== undefined && to - state.offset > INLINE_BYTES && this.#thread.usable
         ? await this.#thread.offer({ algorithm, state, source: { path, to: Math.min(to, state.offset + SLICE_BYTES) } }, 'file').state
-        : await this.#stream(upload, algorithm, state, Math.min(to, state.offset + STREAM_BYTES), signal)
+        : await this.#stream(upload, algorithm, state, Math.min(to, state.offset + STREAM_BYTES), options)
       if (next === undefined) {
         // A finish that crashed may have moved the file on; the storage knows where to.
         path = undefined
         continue
       }
-      if (next.offset === state.offset) throw new StorageShort(next.offset, to)
+      if (next.offset === state.offset && !aborted()) throw new StorageShort(next.offset, to)
       state = next
     }
     return state
   }
 
   async #stream (
-    upload: Upload, algorithm: string, from: ChecksumState, to: number, signal: AbortSignal | undefined
+    upload: Upload, algorithm: string, from: ChecksumState, to: number, options: ReadOptions
   ): Promise<ChecksumState> {
     let state = from
     const many = to - from.offset > INLINE_BYTES
-    for await (const bytes of this.#storage.read(upload, [from.offset, to])) {
-      const task = { algorithm, state, source: { batch: [bytes] } }
-      const next = many && this.#thread.usable ? await this.#thread.offer(task, 'file').state : undefined
-      if (next !== undefined) state = next
-      else {
-        const running = await this.#checksums.resume(algorithm, state)
-        running.update([bytes])
-        state = running.save()
+    try {
+      for await (const bytes of this.#storage.read(upload, [from.offset, to], options)) {
+        const task = { algorithm, state, source: { batch: [bytes] } }
+        const next = many && this.#thread.usable ? await this.#thread.offer(task, 'file').state : undefined
+        if (next !== undefined) state = next
+        else {
+          const running = await this.#checksums.resume(algorithm, state)
+          running.update([bytes])
+          state = running.save()
+        }
+        if (options.signal?.aborted === true) break
       }
-      if (signal?.aborted === true) break
+    } catch (error) {
+      if (options.signal?.aborted !== true) throw error
     }
     return state
   }

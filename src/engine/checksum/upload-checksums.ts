@@ -1,5 +1,5 @@
 import { StorageTrouble } from '../../errors.js'
-import type { Storage } from '../../storage/contract.js'
+import type { ReadOptions, Storage } from '../../storage/contract.js'
 import { type ChecksumState, type CompleteUpload, type Upload, type UploadingUpload, runningChecksumOf } from '../../upload.js'
 import { BodyChecksum } from './body-checksum.js'
 import { covers } from '../records/byte-ranges.js'
@@ -36,11 +36,11 @@ export class UploadChecksums {
     return new BodyChecksum(running, algorithm, this.#thread, state => this.#sealed(upload, state))
   }
 
-  /** The state at byte `size`, read back as far as it is not there. Earlier when `stopping` aborted. */
-  async stateAt (upload: Upload, algorithm: string, size: number, stopping: AbortSignal): Promise<ChecksumState> {
+  /** The state at byte `size`, read back as far as it is not there. Earlier when the signal of `options` aborted. */
+  async stateAt (upload: Upload, algorithm: string, size: number, options: ReadOptions): Promise<ChecksumState> {
     const opened = this.#opened(upload, upload.checksumState)
     const saved = opened !== null && opened.offset > size ? null : opened
-    return this.#sealed(upload, await callAdapter(() => this.#reader.advance(upload, algorithm, saved, size, stopping)))
+    return this.#sealed(upload, await callAdapter(() => this.#reader.advance(upload, algorithm, saved, size, options)))
   }
 
   /** @param state of the last byte, as {@link stateAt} returned it */
@@ -52,7 +52,7 @@ export class UploadChecksums {
 
   /** The checksum of a whole file by any algorithm, read from its first byte; undefined when `stopping` aborted. */
   async ofFile (upload: CompleteUpload, algorithm: string, stopping: AbortSignal): Promise<string | undefined> {
-    const state = await callAdapter(() => this.#reader.advance(upload, algorithm, null, upload.size, stopping))
+    const state = await callAdapter(() => this.#reader.advance(upload, algorithm, null, upload.size, { signal: stopping }))
     return state.offset === upload.size ? (await this.#checksums.resume(algorithm, state)).digest() : undefined
   }
 
@@ -72,7 +72,7 @@ export class UploadChecksums {
     if (running.offset === start) return running
     if (!readBack || start - running.offset > CATCH_UP_BYTES) return undefined
     try {
-      const state = await this.#reader.advance(upload, algorithm, running.save(), start, stopping)
+      const state = await this.#reader.advance(upload, algorithm, running.save(), start, { signal: stopping })
       return state.offset === start ? await this.#checksums.resume(algorithm, state) : undefined
     } catch {
       // No reason to refuse a body: completion reads again, and tells.

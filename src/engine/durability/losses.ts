@@ -136,7 +136,7 @@ export class Losses {
     const wanted = new AbortController()
     lease?.listen(claim => { if (claim !== 'yield') wanted.abort() })
     try {
-      const state = await checksums.stateAt(from, algorithm, end, AbortSignal.any([stopping, wanted.signal]))
+      const state = await checksums.stateAt(from, algorithm, end, { signal: AbortSignal.any([stopping, wanted.signal]) })
       if (state.offset < end) {
         this.#keep(upload, state)
         throw stopping.aborted ? new ShuttingDown() : new TakenOver()

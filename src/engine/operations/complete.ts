@@ -1,7 +1,7 @@
 import {
   ChecksumMismatch, ChecksumUnsupported, ClientGone, ShuttingDown, StorageFull, StorageTrouble, TakenOver, UploadGone, UploadIncomplete
 } from '../../errors.js'
-import type { Storage } from '../../storage/contract.js'
+import type { FileKey, Storage } from '../../storage/contract.js'
 import {
   type ChecksumState, type CompleteUpload, type Upload, type UploadingUpload, lacksLost, offsetOf,
   runningChecksumOf
@@ -24,6 +24,8 @@ export interface CompleteRequest {
   readonly sameRequest?: boolean
   /** Partial uploads of a concatenation finish without asking or telling the host. */
   readonly silent?: boolean
+  /** Opens an encrypted file whose bytes have to be read. */
+  readonly key?: FileKey | undefined
   /** What completion changes in the record beside its status, once the host's `onComplete` has said how to answer. */
   readonly change?: (upload: Upload, reply: CompletionReply | undefined) => Partial<Pick<Upload, 'protocolState'>>
 }
@@ -52,6 +54,7 @@ interface Reading {
   readonly lease: Lease
   readonly stopping: AbortSignal
   readonly gone: AbortSignal | undefined
+  readonly key: FileKey | undefined
 }
 
 interface Read {
@@ -88,7 +91,7 @@ export class Completion {
     if (!covers(given.received, [0, size])) throw new UploadIncomplete(countBytes(given.received), size)
     if (lacksLost(given) && size < (given.shrunk ?? 0)) throw new UploadIncomplete(size, given.shrunk ?? 0)
     const running = runningChecksumOf(given)
-    const { upload, state } = await this.#read(given, size, { lease, stopping, gone: caller.gone?.() })
+    const { upload, state } = await this.#read(given, size, { lease, stopping, gone: caller.gone?.(), key: request.key })
     const digest = running === null || state === null
       ? null
       : { ...running, value: await this.#checksums.digest(upload, running.algorithm, state) }
@@ -136,9 +139,9 @@ export class Completion {
   }
 
   /** With the type that its bytes tell, once the host has looked at them. */
-  async #typed ({ hooks: { typeOf } }: Caller, upload: UploadingUpload, { silent }: CompleteRequest): Promise<UploadingUpload> {
+  async #typed ({ hooks: { typeOf } }: Caller, upload: UploadingUpload, { silent, key }: CompleteRequest): Promise<UploadingUpload> {
     if (typeOf === undefined || silent === true || upload.partial === true || upload.agreed !== undefined) return upload
-    const contentType = await typeOf(upload, async () => await firstBytes(this.#storage, upload))
+    const contentType = await typeOf(upload, async () => await firstBytes(this.#storage, upload, { key }))
     if (contentType === upload.contentType) return upload
     return asUploading(await this.#records.update(upload.id, current => ({ ...asUploading(current), contentType }), upload))
   }
@@ -171,7 +174,7 @@ export class Completion {
    * The state at the last byte: mostly it is there, else the bytes that it lacks are read back. It is saved on the way and before it is
    * compared with anything: a client whose checksum is wrong, that leaves, or wants the upload for itself meanwhile has it read once only.
    */
-  async #read (given: UploadingUpload, size: number, { lease, stopping, gone }: Reading): Promise<Read> {
+  async #read (given: UploadingUpload, size: number, { lease, stopping, gone, key }: Reading): Promise<Read> {
     const checksum = runningChecksumOf(given)
     if (checksum === null) return { upload: given, state: null }
     const wanted = new AbortController()
@@ -180,7 +183,7 @@ export class Completion {
     let upload = given
     for (;;) {
       const from = this.#checksums.offsetOf(upload)
-      const state = await this.#checksums.stateAt(upload, checksum.algorithm, Math.min(size, from + STEP_BYTES), signal)
+      const state = await this.#checksums.stateAt(upload, checksum.algorithm, Math.min(size, from + STEP_BYTES), { key, signal })
       if (lease.lost) throw new TakenOver()
       if (state.offset > from) {
         upload = asUploading(await this.#records.update(upload.id, current => ({ ...asUploading(current), checksumState: state }), upload))

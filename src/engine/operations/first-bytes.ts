@@ -1,5 +1,5 @@
 import { PasswordRequired } from '../../errors.js'
-import type { Storage } from '../../storage/contract.js'
+import type { ReadOptions, Storage } from '../../storage/contract.js'
 import { type UploadingUpload, offsetOf } from '../../upload.js'
 import { callAdapter } from '../records/upload-records.js'
 
@@ -7,11 +7,11 @@ import { callAdapter } from '../records/upload-records.js'
 const ENOUGH = 4100
 
 /** The first bytes of a file; none of one that is encrypted, without its password. @throws {UploadGone} {@link StorageTrouble} */
-export async function firstBytes (storage: Storage, upload: UploadingUpload): Promise<Uint8Array> {
+export async function firstBytes (storage: Storage, upload: UploadingUpload, options: ReadOptions): Promise<Uint8Array> {
   const end = Math.min(ENOUGH, offsetOf(upload))
   if (end === 0) return new Uint8Array()
   try {
-    return await callAdapter(async () => await bytesOf(storage.read(upload, [0, end])))
+    return await callAdapter(async () => await bytesOf(storage.read(upload, [0, end], options)))
   } catch (error) {
     if (error instanceof PasswordRequired) return new Uint8Array()
     throw error

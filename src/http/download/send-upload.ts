@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import contentDisposition from 'content-disposition'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/index.js'
-import { type Upload, offsetOf } from '../../upload.js'
+import { type ByteRange, type Upload, offsetOf } from '../../upload.js'
 import { cleanFileName } from '../../file-name.js'
 import { contentRangeOf, multiRange } from './multi-range.js'
 import { checkPreconditions, httpDate, rangeHolds, type Validators } from './preconditions.js'
@@ -65,16 +65,27 @@ export async function sendUpload (
   }))
   if (shown && !PASSIVE.test(contentType)) reply.header('content-security-policy', 'sandbox')
 
-  const answer = async (type: string, length: number, open: () => Readable | Promise<Readable>): Promise<FastifyReply> => {
+  /** A storage may take long to begin, and a client that leaves meanwhile would have it go on for nothing. */
+  const open = async (wanted: ByteRange): Promise<Readable> => {
+    const left = new AbortController()
+    const leave = (): void => { left.abort() }
+    reply.raw.once('close', leave)
+    try {
+      return await engine.open(upload, wanted, { signal: left.signal })
+    } finally {
+      reply.raw.off('close', leave)
+    }
+  }
+  const answer = async (type: string, length: number, begin: () => Readable | Promise<Readable>): Promise<FastifyReply> => {
     // HEAD opens nothing: its headers are all there is.
-    const body = request.method === 'HEAD' || length === 0 ? undefined : await open()
+    const body = request.method === 'HEAD' || length === 0 ? undefined : await begin()
     return reply.headers({ 'content-type': type, 'content-length': length }).send(body)
   }
   const { range } = request.headers
   // Ranges are defined for GET alone (RFC 9110, section 14.2).
   const wanted = range !== undefined && request.method === 'GET' && rangeHolds(request.headers, validators)
   const ranges = wanted ? parseRange(range, size) : undefined
-  if (ranges === undefined) return await answer(contentType, size, () => engine.open(upload, [0, size]))
+  if (ranges === undefined) return await answer(contentType, size, () => open([0, size]))
 
   const [first, ...others] = ranges
   if (first === undefined) {
@@ -84,9 +95,9 @@ export async function sendUpload (
   reply.code(206)
   if (others.length === 0) {
     reply.header('content-range', contentRangeOf(first, size))
-    return await answer(contentType, first[1] - first[0], () => engine.open(upload, first))
+    return await answer(contentType, first[1] - first[0], () => open(first))
   }
-  const several = multiRange(ranges, size, contentType, part => engine.open(upload, part))
+  const several = multiRange(ranges, size, contentType, open)
   return await answer(several.contentType, several.length, several.body)
 }
 

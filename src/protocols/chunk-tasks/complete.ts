@@ -8,7 +8,7 @@ import type { Pool } from './hooks.js'
 import { type Mount, type OpenTask, callerOf, openTask, sendJson } from './mount.js'
 import { findPool } from './policy.js'
 import { Refused, uploadFailed } from './problem.js'
-import { verifyEncrypted } from './verify-encrypted.js'
+import { keyToVerify } from './verify-encrypted.js'
 import { missingChunks, sizeOf, taskStateOf } from './task.js'
 import { isLost } from './wording.js'
 
@@ -21,7 +21,8 @@ export function complete (mount: Mount): RouteHandlerMethod {
     const pool = await checkPlace(mount, caller, task.upload, request)
     try {
       const { engine } = mount.uploads
-      const completed = await verifyEncrypted(mount, task, { caller, request }, () => engine.complete(caller, task.upload.id))
+      const key = await keyToVerify(mount, task, caller, request)
+      const completed = await engine.complete(caller, task.upload.id, { key })
       return await sendFile(mount, completed, pool, request, reply)
     } catch (error) {
       if (error instanceof UploadIncomplete) assertNothingMissing(mount, await openTask(mount, caller, request))

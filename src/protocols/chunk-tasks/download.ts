@@ -35,10 +35,10 @@ async function readerOf (
   if (encryption === undefined || !isTaskState(upload.protocolState) || upload.protocolState.encryption === null) return engine
   const password = request.headers['x-encrypt-password']
   if (typeof password !== 'string' || password === '') throw new PasswordRequired()
-  const file = await encryption.unlock(upload, decoded(password), askerOf(caller, request))
+  const key = await encryption.unlock(upload, decoded(password), askerOf(caller, request))
   return {
     present: async upload => await engine.present(upload),
-    open: async (upload, range) => await encryption.using(file, () => engine.open(upload, range))
+    open: async (upload, range, options) => await engine.open(upload, range, { ...options, key })
   }
 }
 

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { FileKey } from '../../engine/index.js'
 import type { JsonObject, Upload, UserId } from '../../upload.js'
 import type { Caller } from '../contract.js'
 
@@ -8,8 +9,6 @@ export interface Encryption {
   seal (password: string, asker: KeyAsker): Promise<JsonObject>
   /** The key of a file. @throws {PasswordWrong} */
   unlock (upload: Upload, password: string, asker: KeyAsker): Promise<FileKey>
-  /** Reads the file within `work`, which may go on after this call has returned. */
-  using<T> (file: FileKey, work: () => T): T
 }
 
 /** For whom a password is checked: passwords of users and addresses take turns. */
@@ -22,9 +21,4 @@ export interface KeyAsker {
 
 export function askerOf ({ user, gone }: Caller, { ip }: FastifyRequest): KeyAsker {
   return { user, address: ip, signal: gone?.() }
-}
-
-/** A key in memory: for the time of a request. */
-export interface FileKey {
-  readonly uploadId: string
 }

@@ -13,7 +13,7 @@ import { details, listTasks, progress, recentTasks, resume, stats } from './task
 import { wordingOf } from './wording.js'
 import type { Protocol } from '../contract.js'
 
-export type { Encryption, FileKey, KeyAsker } from './encryption.js'
+export type { Encryption, KeyAsker } from './encryption.js'
 export type { ChunkTasksOptions, ErrorStyle, FindFile } from './options.js'
 export type { Bundle, ChunkTaskHooks, Pool, Quota, WantedTask } from './hooks.js'
 export { taskIdOf, uploadIdOf } from './task-id.js'

@@ -108,7 +108,7 @@ const RULES: Rules<ChunkTasksOptions> = {
   repeats: oneOf('replace', 'discard'),
   sweepFiles: either('must be true, false or milliseconds, more than 0, at most 24 days', boolean, delay(1)),
   directBytes: whole(1),
-  encryption: { ...adapter('seal', 'unlock', 'using'), text: 'must be made by encryptedStorage()' },
+  encryption: { ...adapter('seal', 'unlock'), text: 'must be made by encryptedStorage()' },
   authorize: func,
   resolvePool: func,
   resolveBundle: func,

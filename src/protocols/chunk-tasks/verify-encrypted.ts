@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { readForm } from '../../http/body/form.js'
+import type { FileKey } from '../../engine/index.js'
 import type { Caller } from '../contract.js'
 import { askerOf } from './encryption.js'
 import { FieldReader, text } from './fields.js'
@@ -8,16 +9,16 @@ import { Refused } from './problem.js'
 import { sizeOf } from './task.js'
 
 /**
- * Completes a task whose file may be encrypted. The hash is that of the clear bytes. It has grown with chunks that came in order, to
- * servers that share the storage's `stateSecret`. Else the bytes have to be read again, and only the password can do that. It may come
- * with the completion, as JSON `{"encrypt_password": …}`.
+ * The key by which the completion reads a file that is encrypted; undefined where it need not read any. The hash is that of the clear
+ * bytes. It has grown with chunks that came in order, to servers that share the storage's `stateSecret`. Else the bytes have to be read
+ * again, and only the password can do that. It may come with the completion, as JSON `{"encrypt_password": …}`.
  * @throws {Refused} the hash cannot be verified without the password
  */
-export async function verifyEncrypted<T> (
+export async function keyToVerify (
   { uploads: { engine }, settings: { encryption } }: Mount, { upload, state }: OpenTask,
-  { caller, request }: { readonly caller: Caller, readonly request: FastifyRequest }, work: () => Promise<T>
-): Promise<T> {
-  if (state.encryption === null || upload.checksum === null || engine.checksumOffset(upload) === sizeOf(upload)) return await work()
+  caller: Caller, request: FastifyRequest
+): Promise<FileKey | undefined> {
+  if (state.encryption === null || upload.checksum === null || engine.checksumOffset(upload) === sizeOf(upload)) return undefined
   const fields = new FieldReader(await readForm(request))
   const password = fields.optional('encrypt_password', text)
   fields.check()
@@ -28,6 +29,5 @@ export async function verifyEncrypted<T> (
       message: 'The hash of this encrypted file can only be verified with its password: send encrypt_password with the completion.'
     })
   }
-  const file = await encryption.unlock(upload, password, askerOf(caller, request))
-  return await encryption.using(file, work)
+  return await encryption.unlock(upload, password, askerOf(caller, request))
 }

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import { access, rename } from 'node:fs/promises'
 import path from 'node:path'
+import { addAbortSignal } from 'node:stream'
 import { checkDirectory } from '../../folders.js'
 import { type Rules, checkByRules, either, ending, func, oneOf, or, string, text, whole } from '../../option-rules.js'
 import { type JsonObject, type Upload, storedEnd } from '../../upload.js'
@@ -189,10 +190,11 @@ export function diskStorage (options: DiskStorageOptions = {}): Storage {
       await folders.sync(done)
     },
 
-    read (upload, range) {
-      return new FileRange(filesOf(upload).map(file => folders.absolute(file)), range, {
+    read (upload, range, { signal } = {}) {
+      const bytes = new FileRange(filesOf(upload).map(file => folders.absolute(file)), range, {
         expected: storedEnd(upload), last: async () => located(await elsewhere(upload))
       })
+      return signal === undefined ? bytes : addAbortSignal(signal, bytes)
     },
 
     async stored (upload) {

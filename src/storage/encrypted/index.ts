@@ -1,10 +1,9 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { type KeyObject, randomBytes } from 'node:crypto'
-import { Readable } from 'node:stream'
+import { addAbortSignal, Readable } from 'node:stream'
 import { ChunkSizeRefused, PasswordRequired } from '../../errors.js'
 import { type Rule, type Rules, checkByRules, optionsOf, required, storage, whole } from '../../option-rules.js'
 import type { JsonObject, JsonValue, Upload } from '../../upload.js'
-import { type Storage, StorageShort, type WriteProgress } from '../contract.js'
+import { type FileKey, type Storage, StorageShort, type WriteProgress } from '../contract.js'
 import { type SealedFile, decrypted, encrypted } from './bytes.js'
 import { type ScryptCost, type Seal, newSeal, openSeal, sealOf } from './keys.js'
 import { clearOffset, storedOffset, storedRanges, stride } from './layout.js'
@@ -25,11 +24,6 @@ export interface EncryptedStorageOptions {
   readonly stateSecret?: Uint8Array | string | undefined
 }
 
-/** The key of a file, in memory only. */
-export interface UnlockedFile {
-  readonly uploadId: string
-}
-
 export interface EncryptedStorage extends Storage {
   /**
    * What an upload needs as `encryption` in its `protocolState` to be encrypted for this password. The password is not in it:
@@ -39,13 +33,11 @@ export interface EncryptedStorage extends Storage {
    */
   seal (password: string, asker?: PasswordAsker): Promise<JsonObject>
   /**
-   * The key of an encrypted upload.
+   * The key of an encrypted upload, for the `options` of a read.
    * @param asker as for {@link seal}
    * @throws {PasswordWrong} {@link PasswordRequired} when the upload is not encrypted, and as {@link seal}
    */
-  unlock (upload: Upload, password: string, asker?: PasswordAsker): Promise<UnlockedFile>
-  /** Within `work`, and in whatever it starts, the file can be read. */
-  using<T> (file: UnlockedFile, work: () => T): T
+  unlock (upload: Upload, password: string, asker?: PasswordAsker): Promise<FileKey>
 }
 
 const cost: Rules<ScryptCost> = {
@@ -77,8 +69,7 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
   checkByRules('encryptedStorage', options, RULES)
   const { segmentSize = 64 * 1024, scrypt = { cost: 2 ** 15, blockSize: 8, parallelization: 1 } } = options
   const states = new ChecksumStateSeal(options.stateSecret ?? randomBytes(32))
-  const keys = new WeakMap<UnlockedFile, KeyObject>()
-  const unlocked = new AsyncLocalStorage<UnlockedFile>()
+  const keys = new WeakMap<FileKey, KeyObject>()
 
   return {
     capabilities: inner.capabilities,
@@ -136,15 +127,16 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
       await inner.reopen?.(sealed === undefined ? upload : storedUpload(upload, sealed))
     },
 
-    read (upload, range) {
+    read (upload, range, options = {}) {
       const sealed = sealedState(upload)
-      if (sealed === undefined) return inner.read(upload, range)
-      const file = unlocked.getStore()
-      const key = file?.uploadId === upload.id ? keys.get(file) : undefined
+      if (sealed === undefined) return inner.read(upload, range, options)
+      const { key: fileKey, signal } = options
+      const key = fileKey?.uploadId === upload.id ? keys.get(fileKey) : undefined
       const stored = storedUpload(upload, sealed)
-      return Readable.from(key === undefined
+      const bytes = Readable.from(key === undefined
         ? refused()
-        : decrypted(sealedFile(upload, sealed), key, range, storedRange => inner.read(stored, storedRange)), { objectMode: false })
+        : decrypted(sealedFile(upload, sealed), key, range, part => inner.read(stored, part, { signal })), { objectMode: false })
+      return signal === undefined ? bytes : addAbortSignal(signal, bytes)
     },
 
     async remove (upload) {
@@ -206,10 +198,6 @@ export function encryptedStorage (inner: Storage, options: EncryptedStorageOptio
       const file = { uploadId: upload.id }
       keys.set(file, await openSeal(sealed.seal, { password, asker }))
       return file
-    },
-
-    using (file, work) {
-      return unlocked.run(file, work)
     }
   }
 }

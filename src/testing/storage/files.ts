@@ -150,6 +150,23 @@ export function declareReadTests (check: StorageCheck): void {
     assert.deepEqual(await stored.content(), bytes)
   })
 
+  check('a read whose signal aborts errors, before its first byte and after it, and others go on', async storage => {
+    const bytes = randomBytes(400_000)
+    const stored = await StoredUpload.create(storage, { size: bytes.length })
+    await stored.write(0, [[bytes]])
+    await stored.finish()
+    for (const begun of [false, true]) {
+      const given = new AbortController()
+      const stream = storage.read(stored.complete, [0, bytes.length], { signal: given.signal })
+      const other = storage.read(stored.complete, [0, bytes.length], { signal: new AbortController().signal })
+      if (begun) await new Promise(resolve => stream.once('readable', resolve))
+      given.abort()
+      await assert.rejects(collect(stream), { name: 'AbortError' })
+      assert.deepEqual(await collect(other), bytes)
+    }
+    await assert.rejects(collect(storage.read(stored.complete, [0, 1], { signal: AbortSignal.abort() })), { name: 'AbortError' })
+  })
+
   check('a stream errors with StorageLost when the bytes are gone', async storage => {
     const unfinished = await StoredUpload.create(storage, { size: 20 })
     await unfinished.write(0, [[randomBytes(10)]])

@@ -203,7 +203,7 @@ t.test('reading back', async t => {
   })
 
   await t.test('an abort ends it early, with a state to go on from', async t => {
-    const state = await memoryReader.advance(upload, 'md5', null, bytes.length, AbortSignal.abort())
+    const state = await memoryReader.advance(upload, 'md5', null, bytes.length, { signal: AbortSignal.abort() })
     t.equal(state.offset, 0)
   })
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { addAbortSignal, Readable } from 'node:stream'
 import t from 'tap'
 import type { CallerHooks } from '../../../src/engine/caller.js'
 import { memoryMetadata } from '../../../src/metadata/memory.js'
@@ -12,8 +12,8 @@ import { encryptedStorage } from '../../../src/storage/encrypted/index.js'
 import { memoryStorage } from '../../../src/storage/memory.js'
 import type { Upload } from '../../../src/upload.js'
 import {
-  bodyOf, callerOf, changedMetadata, changedStorage, codeOf, completeOf, draftOf, engineOn, hangingBody, keepAlive, randomBytes, stored,
-  until, recordsOf
+  bodyOf, callerOf, changedMetadata, changedStorage, codeOf, completeOf, draftOf, engineOn, gate, hangingBody, keepAlive, randomBytes,
+  recordsOf, stored, until
 } from '../../support/engine.js'
 
 const caller = callerOf()
@@ -370,6 +370,30 @@ t.test('invariant 3: who wants the upload for himself does not wait for a checks
     if (claim === 'remove') continue
     t.ok(((await engine.get(caller, id)).checksumState?.offset ?? 0) > 50_000, 'the next one goes on from there')
     t.equal((await engine.complete(caller, id)).upload.checksum?.value, md5)
+  }
+})
+
+t.test('a storage that never answers a read does not keep the upload from others, or the server from its end', async t => {
+  const memory = memoryStorage()
+  for (const ending of ['remove', 'shutdown'] as const) {
+    const asked = gate()
+    const storage = changedStorage(memory, {
+      read: (_upload, _range, { signal } = {}) => {
+        asked.open()
+        const silent = new Readable({ read () {} })
+        return signal === undefined ? silent : addAbortSignal(signal, silent)
+      }
+    })
+    const engine = engineOn({ storage })
+    const { id } = await engine.create(caller, draftOf({ size: bytes.length, ...withMd5 }))
+    for (const [start, end] of [[50_000, 100_000], [0, 50_000]] as const) {
+      await engine.write(caller, id, { start, length: 50_000, body: bodyOf(bytes.subarray(start, end)), parallel: true })
+    }
+    const completing = codeOf(engine.complete(caller, id))
+    await asked.passed
+    if (ending === 'remove') await engine.remove(caller, id)
+    else await engine.shutdown()
+    t.equal(await completing, ending === 'remove' ? 'GONE' : 'SHUTTING_DOWN')
   }
 })
 

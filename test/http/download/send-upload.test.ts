@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { addAbortSignal, Readable } from 'node:stream'
 import compress from '@fastify/compress'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -14,6 +14,7 @@ import { rangeHolds } from '../../../src/http/download/preconditions.js'
 import { declareRoutes } from '../../../src/http/routing/routes.js'
 import { run } from '../../support/child.js'
 import { fetch } from '../../support/deadline.js'
+import { gate } from '../../support/engine.js'
 import { RawHttp } from '../../support/raw-http.js'
 import { requireProgram } from '../../support/requires.js'
 import { type Answer, startServer, type TestServer, usersByHeader } from '../../support/server.js'
@@ -390,6 +391,31 @@ t.test('invariant 6: a download that is not read waits in the storage, and one t
     t.ok(storage.bytes() - before < size / 2, 'the rest was never read')
   }
   t.equal(storage.open.size, 0)
+})
+
+t.test('a client that leaves before the storage has begun to answer ends the read', async t => {
+  const memory = memoryStorage()
+  const [asked, given] = [gate(), gate()]
+  const silent = new Readable({ read () {} })
+  let hangs = false
+  const storage: Storage = {
+    ...memory,
+    read: (upload, range, options) => {
+      if (!hangs) return memory.read(upload, range, options)
+      options?.signal?.addEventListener('abort', () => { given.open() })
+      asked.open()
+      return options?.signal === undefined ? silent : addAbortSignal(options.signal, silent)
+    }
+  }
+  const server = await serve(t, {}, { storage })
+  const upload = await server.store()
+  hangs = true
+  const connection = await RawHttp.connect(server.port)
+  connection.request('GET', `/f/${upload.id}/`)
+  await asked.passed
+  connection.reset()
+  await given.passed
+  t.ok(silent.destroyed)
 })
 
 t.test('after each answer the connection goes on', async t => {

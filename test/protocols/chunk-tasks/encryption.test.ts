@@ -29,8 +29,8 @@ async function serve (t: Test, directory = t.testdir()): Promise<Vault> {
 async function read ({ server, storage }: Vault, task: string): Promise<Buffer> {
   const upload = await server.app.chunkedUpload.get(uploadIdOf(task))
   if (upload === undefined) throw new Error('no upload')
-  const file = await storage.unlock(upload, PASSWORD)
-  return Buffer.concat(await storage.using(file, () => server.app.chunkedUpload.read(upload)).toArray())
+  const key = await storage.unlock(upload, PASSWORD)
+  return Buffer.concat(await server.app.chunkedUpload.read(upload, undefined, { key }).toArray())
 }
 
 t.test('a file with a password is encrypted at rest, from chunks in order, and its hash verified', async t => {

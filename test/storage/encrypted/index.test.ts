@@ -45,8 +45,8 @@ async function put (engine: UploadEngine, upload: Upload, bytes: Buffer, index: 
 }
 
 async function read (storage: EncryptedStorage, upload: Upload, range: ByteRange, password = 'open sesame'): Promise<Buffer> {
-  const file = await storage.unlock(upload, password)
-  return await storage.using(file, () => bytesOf(storage.read(upload, range)))
+  const key = await storage.unlock(upload, password)
+  return await bytesOf(storage.read(upload, range, { key }))
 }
 
 const SIZES = [0, 1, 999, 1000, 1001, 3500, 3501, 7000, 12_345]
@@ -103,8 +103,9 @@ t.test('reading needs the password of that file', async t => {
   t.equal(await codeOf(bytesOf(storage.read(one, [0, 10]))), 'PASSWORD_REQUIRED')
   t.equal(await codeOf(storage.unlock(one, 'open, sesame')), 'PASSWORD_WRONG')
   t.equal(await codeOf(storage.unlock(clear, 'open sesame')), 'PASSWORD_REQUIRED')
-  const file = await storage.unlock(other, 'open sesame')
-  t.equal(await codeOf(storage.using(file, () => bytesOf(storage.read(one, [0, 10])))), 'PASSWORD_REQUIRED')
+  const key = await storage.unlock(other, 'open sesame')
+  t.equal(await codeOf(bytesOf(storage.read(one, [0, 10], { key }))), 'PASSWORD_REQUIRED')
+  t.equal(await codeOf(bytesOf(storage.read(one, [0, 10], { key: { uploadId: one.id } }))), 'PASSWORD_REQUIRED', 'a made-up one')
   await engine.shutdown()
 })
 
