@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { type Rules, checkByRules, delay, func, or, text, whole } from '../option-rules.js'
 import { formats, layoutOf, type Probe, probe } from './probe.js'
 import { runProgram, type RunOptions } from './run-program.js'
-import { type Clip, type Joined, type Joiner, JoinFailed } from '../protocols/raw-append/joins.js'
+import { type Clip, type Joined, type Joiner, JoinFailed } from '../protocols/raw-append/joiner.js'
 
 export interface FfmpegOptions {
   /** Program, by name or path. @default 'ffmpeg' */

@@ -1,4 +1,4 @@
-import { JoinFailed } from '../protocols/raw-append/joins.js'
+import { JoinFailed } from '../protocols/raw-append/joiner.js'
 import { runProgram, type RunOptions } from './run-program.js'
 
 /** What a clip may be: formats with all bytes in themselves. Playlists and the like would let a client name files of the server. */

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { JoinFailed } from '../protocols/raw-append/joins.js'
+import { JoinFailed } from '../protocols/raw-append/joiner.js'
 
 export interface RunOptions {
   readonly signal: AbortSignal

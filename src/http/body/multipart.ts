@@ -6,7 +6,7 @@ import { BodyCut, FormInvalid, FormTooLarge } from '../../errors.js'
 import { withOneFilename } from '../fields/content-disposition.js'
 import { watchPace } from './stall-watch.js'
 
-export interface FieldPart {
+interface FieldPart {
   readonly kind: 'field'
   readonly name: string
   readonly value: string
@@ -25,7 +25,7 @@ export interface FilePart {
 export type Part = FieldPart | FilePart
 
 /** Its pace holds while a part or the next one is wanted. */
-export interface MultipartLimits extends BodyPace {
+interface MultipartLimits extends BodyPace {
   readonly fields: number
   readonly fieldBytes: number
   /** Bytes of all text fields together. */

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type { ByteRange } from '../../upload.js'
 
 /** Several ranges of one file as the body of a 206 (RFC 9110, section 14.6). */
-export interface MultiRange {
+interface MultiRange {
   /** Of the whole body. */
   readonly contentType: string
   /** Bytes of the whole body. */

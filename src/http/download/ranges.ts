@@ -6,6 +6,9 @@ const MOST_RANGES = 50
 /**
  * What a Range header asks of `size` bytes (RFC 9110, section 14): ranges that overlap or touch become one, in the order of the request.
  * Empty when none of them can be had (416). Undefined when the header is to be ignored: another unit, malformed, or too many ranges.
+ *
+ * `range-parser` gives other answers up to 1.3: a suffix longer than the file, an empty element of the list, or a range that runs
+ * backwards beside a good one; from 2.0 on it needs Node 22.
  */
 export function parseRange (header: string, size: number): readonly ByteRange[] | undefined {
   const [, list] = /^\s*bytes\s*=(.*)$/is.exec(header) ?? []

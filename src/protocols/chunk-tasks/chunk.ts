@@ -1,12 +1,14 @@
 import type { RouteHandlerMethod } from 'fastify'
 import { LengthMismatch, OffsetMismatch, UploadBusy } from '../../errors.js'
 import { isMisread } from '../../http/body/form.js'
+import { withFormFile } from '../../http/body/form-file.js'
+import { paceOf } from '../../http/body/stream-scope.js'
+import { tellingLength } from '../../http/body/telling-length.js'
 import { type ByteRange, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
-import { type FormFile, withFile } from './form-file.js'
 import { type Mount, type OpenTask, callerOf, openTask, param } from './mount.js'
 import { Refused, invalid } from './problem.js'
-import { replaceChunk } from './replace.js'
+import { type PlacedChunk, replaceChunk } from './replace.js'
 import { chunkRange, chunkSizeOf, chunksCount, hasChunk } from './task.js'
 
 /**
@@ -20,12 +22,13 @@ export function chunk (mount: Mount): RouteHandlerMethod {
     const task = await openTask(mount, caller, request)
     const range = rangeOf(task, param(request, 'chunkIndex'))
     if (repeats === 'discard' && hasChunk(task.upload, range)) return await reply.send({ message: 'Chunk already uploaded' })
-    await withFile(request, 'chunk', noChunk, async file => {
+    await withFormFile(request, { names: ['chunk'], missing: noChunk }, async file => {
+      const rules = { pace: paceOf(request), most: () => chunkSizeOf(task.upload) }
       const read = async (): Promise<OpenTask> => await openTask(mount, caller, request)
       try {
-        await store(mount, caller, task, range, file, read)
+        await tellingLength(file.body, rules, async () => { await store(mount, caller, { task, range, body: file.body, read }) })
       } catch (error) {
-        throw error instanceof LengthMismatch ? await wrongLength(error, task, file) : error
+        throw error instanceof LengthMismatch ? wrongLength(error, task) : error
       }
       // The chunk is stored, and stays so, but no file may get lost in silence.
       await file.finish().catch((error: unknown) => { if (isMisread(error)) throw error })
@@ -35,22 +38,23 @@ export function chunk (mount: Mount): RouteHandlerMethod {
 }
 
 async function store (
-  mount: Mount, caller: Caller, task: OpenTask, range: ByteRange, file: FormFile, read: () => Promise<OpenTask>
+  mount: Mount, caller: Caller, chunk: PlacedChunk & { readonly read: () => Promise<OpenTask> }
 ): Promise<void> {
+  const { task, range, body, read } = chunk
   const [start, end] = range
   if (hasChunk(task.upload, range)) {
-    await replaceChunk(mount, caller, task, range, file.body)
+    await replaceChunk(mount, caller, chunk)
     return
   }
   try {
-    await mount.uploads.engine.write(caller, task.upload.id, { start, length: end - start, body: file.body, parallel: true, atomic: true })
+    await mount.uploads.engine.write(caller, task.upload.id, { start, length: end - start, body, parallel: true, atomic: true })
   } catch (error) {
     if (!(error instanceof OffsetMismatch)) throw error
     const now = await read()
     if (!hasChunk(now.upload, range)) throw outOfOrder(now)
     // Another server stored the chunk while this body came: there is nothing left of the body to compare.
-    if (file.body.readableDidRead) throw new UploadBusy({ cause: error })
-    await replaceChunk(mount, caller, now, range, file.body)
+    if (body.readableDidRead) throw new UploadBusy({ cause: error })
+    await replaceChunk(mount, caller, { task: now, range, body })
   }
 }
 
@@ -67,9 +71,8 @@ function noChunk (): Refused {
   return invalid({ chunk: ['The chunk field is required.'] })
 }
 
-async function wrongLength ({ expected }: LengthMismatch, { upload }: OpenTask, file: FormFile): Promise<Refused> {
+function wrongLength ({ actual, expected }: LengthMismatch, { upload }: OpenTask): Refused {
   const most = chunkSizeOf(upload)
-  const actual = await file.count(most)
   return actual > most
     ? new Refused({ status: 413, code: 'CHUNK_TOO_LARGE', message: `Chunk has more than ${most} bytes.` })
     : new Refused({ status: 400, code: 'CHUNK_SIZE_MISMATCH', message: `Chunk has ${actual} bytes, expected ${expected}.` })

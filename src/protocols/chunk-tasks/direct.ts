@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { LengthMismatch, SizeLimitExceeded } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
+import { type FormFile, withFormFile } from '../../http/body/form-file.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { sendFile } from './complete.js'
 import { FieldReader, text, time, uuid } from './fields.js'
-import { type FormFile, withFile } from './form-file.js'
 import { type Mount, callerOf } from './mount.js'
 import { newTaskState } from './new-task.js'
 import { checkPolicy, noEncryption } from './policy.js'
@@ -21,9 +21,9 @@ export function direct (mount: Mount): RouteHandlerMethod {
   return async (request, reply) => {
     const known = await callerOf(mount, request, reply)
     const caller = { ...known, maxBytes: Math.min(known.maxBytes ?? Infinity, mount.settings.directBytes) }
-    return await withFile(request, 'file', () => badRequest('File is required'), async file => {
+    return await withFormFile(request, { names: ['file'], missing: () => badRequest('File is required') }, async file => {
       // Before a byte of it is stored in clear.
-      if (file.fields['encrypt_password'] !== undefined) throw noEncryption()
+      if (file.fields.has('encrypt_password')) throw noEncryption()
       const upload = await newUpload(mount, caller, file)
       try {
         return await storeWhole(mount, caller, upload, file, request, reply)
@@ -60,7 +60,7 @@ async function storeWhole (
   const { uploads: { engine }, settings } = mount
   const { upload } = await engine.write(caller, id, { start: 0, body: file.body, atomic: true })
   await file.finish()
-  const encrypted = file.fields['encrypt_password'] !== undefined
+  const encrypted = file.fields.has('encrypt_password')
   const contentType = upload.contentType ?? ''
   const wanted = { ...wantedOf(file), contentType, encrypted, fileSize: offsetOf(upload), user: caller.user }
   const pool = await checkPolicy({ ...settings, encryption: undefined }, wanted, request)
@@ -69,7 +69,7 @@ async function storeWhole (
 }
 
 function wantedOf ({ fields, filename, contentType }: FormFile) {
-  const read = new FieldReader(fields)
+  const read = new FieldReader(Object.fromEntries(fields))
   const wanted = {
     hash: '',
     fileName: cleanFileName(filename),

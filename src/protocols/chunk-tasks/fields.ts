@@ -1,7 +1,8 @@
+import { readUploadId, uuidOf } from '../../http/fields/upload-id.js'
 import { invalid } from './problem.js'
 
 /** A small body as {@link readForm} gives it. */
-export type Fields = Readonly<Record<string, unknown>>
+type Fields = Readonly<Record<string, unknown>>
 
 /** Reads the fields of a body in turn, in snake_case or camelCase, and tells at the end of all that are wrong. */
 export class FieldReader {
@@ -61,9 +62,8 @@ export const count: FieldKind<number> = {
 export const uuid: FieldKind<string> = {
   words: 'a UUID',
   read: value => {
-    if (typeof value !== 'string') return undefined
-    const hex = /^[\da-f]{8}(-?)(?:[\da-f]{4}\1){3}[\da-f]{12}$/i.test(value) ? value.replaceAll('-', '').toLowerCase() : undefined
-    return hex?.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+    const isUuid = typeof value === 'string' && /^[\da-f]{8}(-?)(?:[\da-f]{4}\1){3}[\da-f]{12}$/i.test(value)
+    return isUuid ? uuidOf(readUploadId(value)) : undefined
   }
 }
 

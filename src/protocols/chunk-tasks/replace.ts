@@ -8,13 +8,20 @@ import type { Mount, OpenTask } from './mount.js'
 /** ms after which a chunk that was kept aside, and could be neither put in its place nor removed, is swept where tasks never expire. */
 const ASIDE_TIME = 7 * 86_400_000
 
+/** A chunk on its way to its place. */
+export interface PlacedChunk {
+  readonly task: OpenTask
+  readonly range: ByteRange
+  readonly body: Readable
+}
+
 /**
  * A chunk that is there already comes again. It is kept aside until it is whole, so that one which is cut or too long loses nothing; then
  * it takes the old one's place, if it differs. Of an encrypted file nothing can be compared, and nothing may be kept aside in clear: there
  * the old one stays.
  */
 export async function replaceChunk (
-  { uploads: { engine }, settings }: Mount, caller: Caller, { upload, state }: OpenTask, [start, end]: ByteRange, body: Readable
+  { uploads: { engine }, settings }: Mount, caller: Caller, { task: { upload, state }, range: [start, end], body }: PlacedChunk
 ): Promise<void> {
   if (state.encryption !== null) return
   const length = end - start

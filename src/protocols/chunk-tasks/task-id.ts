@@ -1,3 +1,5 @@
+import { readUploadId } from '../../http/fields/upload-id.js'
+
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-'
 const TASK_ID = /^[A-Za-z0-9_-]{21}$/
 /** A UUID of version 7 as 32 hex digits: its version and variant digits are known, so they need not be sent. */
@@ -21,7 +23,7 @@ export function taskIdOf (uploadId: string): string {
 
 /** The upload of a task: its 21 characters, or the upload's own id, with dashes or in capitals too. Empty for what is neither. */
 export function uploadIdOf (taskId: string): string {
-  if (!TASK_ID.test(taskId)) return /^[\da-f]{8}-?(?:[\da-f]{4}-?){3}[\da-f]{12}$/i.test(taskId) ? taskId.replaceAll('-', '').toLowerCase() : ''
+  if (!TASK_ID.test(taskId)) return readUploadId(taskId)
   let value = 0n
   for (const digit of taskId) value = (value << 6n) | BigInt(ALPHABET.indexOf(digit))
   const head = (value >> TAIL_BITS).toString(16).padStart(15, '0')

@@ -94,7 +94,7 @@ export function progressOf (upload: Upload): number {
 
 /** Numbers as the contract sends them; `Pending` and `Paused` have no meaning here. */
 export const taskStatus = { InProgress: 1, Completed: 3, Failed: 4, Cancelled: 5, Expired: 6 } as const
-export type TaskStatus = typeof taskStatus[keyof typeof taskStatus]
+type TaskStatus = typeof taskStatus[keyof typeof taskStatus]
 
 export function statusOf (upload: Upload): TaskStatus {
   if (upload.status === 'complete') return taskStatus.Completed

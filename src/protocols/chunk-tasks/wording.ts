@@ -37,8 +37,6 @@ function problemOf (error: Error & { readonly code?: string, readonly statusCode
   if (error instanceof QuotaExceeded) return overQuota(Math.ceil(error.wanted / MIB), Math.floor(error.limit / MIB)).problem
   if (error instanceof UserRequired) return unauthorized().problem
   if (error instanceof ChecksumMismatch) return { status: 400, code: 'HASH_MISMATCH', message: 'The hash of the file does not match.' }
-  // A form that ends before its last boundary: the body came whole, it is the form that is cut.
-  if (error instanceof BodyCut && error.cause instanceof FormInvalid) return invalid({ $: [error.cause.message] }).problem
   if (error instanceof FormInvalid || error instanceof JsonInvalid) return invalid({ $: [error.message] }).problem
   if (isSchemaError(error)) return invalid({ [error.validation[0]?.instancePath.replace(/^\//, '') || '$']: [error.message] }).problem
   const known = CODES.find(([kind]) => error instanceof kind)

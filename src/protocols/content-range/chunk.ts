@@ -2,10 +2,10 @@ import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { BodyPace } from '../../body-pace.js'
 import { FormInvalid, LengthMismatch } from '../../errors.js'
+import { formKind, mediaType, readForm } from '../../http/body/form.js'
+import { withFormFile } from '../../http/body/form-file.js'
+import { tellingLength } from '../../http/body/telling-length.js'
 import { dispositionFilename } from '../../http/fields/content-disposition.js'
-import { assertNoFile, formKind, mediaType, partsOf, readForm } from '../../http/body/form.js'
-import type { FilePart } from '../../http/body/multipart.js'
-import { readBody } from '../../http/body/read-body.js'
 import { bodyOf, contentCoding, contentLength, hasBody, paceOf } from '../../http/body/stream-scope.js'
 import { chunkLength } from './range-header.js'
 import { noChunk, unsupportedMediaType } from './wording.js'
@@ -30,7 +30,7 @@ export interface Chunk {
   finish (): Promise<void>
 }
 
-export interface ChunkRules {
+interface ChunkRules {
   readonly fieldNames: readonly string[]
   /** A raw body tells its place by Content-Range; without this rule it may also be a whole file. */
   readonly requireContentRange: boolean
@@ -45,7 +45,10 @@ export interface ChunkRules {
 export async function withChunk<T> (request: FastifyRequest, rules: ChunkRules, work: (chunk: Chunk) => Promise<T>): Promise<T> {
   const kind = formKind(request)
   if (rules.raw && kind !== 'multipart' && isRawChunk(request)) return await work(rawChunk(request))
-  if (kind === 'multipart') return await withFilePart(request, rules.fieldNames, work)
+  if (kind === 'multipart') {
+    const raw = { contentEncoding: '', length: undefined, pace: paceOf(request), atomic: true }
+    return await withFormFile(request, { names: rules.fieldNames, missing: noChunk }, async file => await work({ ...file, ...raw }))
+  }
   if (kind === 'json') {
     // What JSON there is does not matter, but it has to be some.
     await readForm(request).catch((error: unknown) => { if (!(error instanceof FormInvalid)) throw error })
@@ -77,38 +80,6 @@ function rawChunk (request: FastifyRequest): Chunk {
   }
 }
 
-async function withFilePart<T> (request: FastifyRequest, fieldNames: readonly string[], work: (chunk: Chunk) => Promise<T>): Promise<T> {
-  const parts = partsOf(request)
-  const fields = new Map<string, string>()
-  const nextFile = async (): Promise<FilePart | undefined> => {
-    for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
-      const part = next.value
-      if (part.kind === 'field') fields.set(part.name, part.value)
-      else if (fieldNames.includes(part.name)) return part
-    }
-    return undefined
-  }
-  try {
-    const file = await nextFile()
-    if (file === undefined) throw noChunk()
-    return await work({
-      body: file.body,
-      contentType: file.contentType,
-      contentEncoding: '',
-      filename: file.filename,
-      fields,
-      length: undefined,
-      pace: paceOf(request),
-      atomic: true,
-      finish: async () => {
-        for (let more = await nextFile(); more !== undefined; more = await nextFile()) await assertNoFile(more)
-      }
-    })
-  } finally {
-    await parts.return()
-  }
-}
-
 /** Bytes that are read of a chunk beyond its announced end, only to say how long it is. */
 const EXCESS_BYTES = 16 * 1024 * 1024
 
@@ -116,19 +87,11 @@ const EXCESS_BYTES = 16 * 1024 * 1024
  * Stores a chunk. Of one that is longer or shorter than announced the rest is read too, within limits.
  * @throws {LengthMismatch} with the real length {@link BodyCut} {@link BodyStalled}, and what `store` throws
  */
-export async function tellingLength<T> ({ body, length, pace }: Chunk, store: () => Promise<T>): Promise<T> {
-  let bytes = 0
-  // Listening alone would let it flow before the reader is there.
-  body.pause()
-  body.on('data', (data: Uint8Array) => { bytes += data.length })
+export async function storeTellingLength<T> ({ body, length, pace }: Chunk, store: () => Promise<T>): Promise<T> {
+  if (length === undefined) return await tellingLength(body, { pace, most: bytes => bytes + EXCESS_BYTES }, store)
   try {
     return await store()
   } catch (error) {
-    if (!(error instanceof LengthMismatch)) throw error
-    if (length === undefined) {
-      const most = bytes + EXCESS_BYTES
-      await readBody(body, pace, () => bytes <= most)
-    }
-    throw new LengthMismatch(length ?? bytes, error.expected)
+    throw error instanceof LengthMismatch ? new LengthMismatch(length, error.expected) : error
   }
 }

@@ -7,7 +7,7 @@ import { withChunk } from './chunk.js'
 import { storeFirst } from './first-chunk.js'
 import { type Mount, assertMayKnow, callerOf, sendCompleted, sendRecord } from './mount.js'
 import type { ContentRangeSettings } from './options.js'
-import { idParam, wireId } from './record.js'
+import { idOf } from './record.js'
 import { Refused, unsupportedMediaType } from './wording.js'
 
 /** POST on an upload: all bytes are there, and this is their checksum. */
@@ -18,7 +18,7 @@ export function complete (mount: Mount): RouteHandlerMethod {
     const fields = await formOf(request)
     const checksum = checksumOf(fields[settings.checksum === false ? '' : settings.checksum], settings)
     assertMayKnow(settings, caller)
-    const completed = await engine.complete(caller, wireId(idParam(request)), { ...checksum !== undefined && { checksum } })
+    const completed = await engine.complete(caller, idOf(request), { ...checksum !== undefined && { checksum } })
     return sendCompleted(reply, completed, () => sendRecord(reply, completed.upload, settings))
   }
 }

@@ -3,7 +3,7 @@ import { OffsetMismatch, TakenOver, UploadComplete, UploadNotFound } from '../..
 import { cleanFileName } from '../../file-name.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
-import { type Chunk, tellingLength } from './chunk.js'
+import { type Chunk, storeTellingLength } from './chunk.js'
 import { earlyName, lateName } from './file-name.js'
 import { type Mount, lacksUser } from './mount.js'
 import type { ChunkRange } from './range-header.js'
@@ -40,7 +40,7 @@ export async function storeFirst<T> (
   })
   try {
     const length = range?.length ?? chunk.length
-    const { upload } = await tellingLength(chunk, async () => await engine.write(caller, id, {
+    const { upload } = await storeTellingLength(chunk, async () => await engine.write(caller, id, {
       start: 0, body: chunk.body, atomic: chunk.atomic, ...length !== undefined && { length }
     }))
     if (offsetOf(upload) === 0) throw emptyFile()

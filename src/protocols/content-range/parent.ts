@@ -1,6 +1,7 @@
 import type { RouteHandlerMethod } from 'fastify'
 import { assertUploading } from '../../engine/index.js'
 import { BodyCut, OffsetMismatch, StorageTrouble } from '../../errors.js'
+import { readUploadId } from '../../http/fields/upload-id.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { spoolPart } from '../form-append/spool.js'
@@ -10,7 +11,6 @@ import { storeFirst } from './first-chunk.js'
 import { type Mount, callerOf, sendCompleted, sendJson, sendRecord } from './mount.js'
 import { rangeOf, storeNext } from './put.js'
 import type { ChunkRange } from './range-header.js'
-import { wireId } from './record.js'
 import { Refused } from './wording.js'
 
 /** ms that a spooled chunk may stay behind where uploads never expire. */
@@ -24,7 +24,7 @@ export function postChunk (mount: Mount): RouteHandlerMethod {
       const id = uploadIdOf(chunk)
       const range = await rangeOf(mount, request, caller, chunk, id !== '')
       const store = async (): Promise<Upload> => {
-        if (id !== '') return await storeNext(mount, caller, wireId(id), chunk, range)
+        if (id !== '') return await storeNext(mount, caller, readUploadId(id), chunk, range)
         if (range !== undefined && range.start > 0) return await storeLater(mount, caller, chunk, range)
         return await storeFirst(mount, caller, chunk, range, request.log, async stored => await assertNew(mount, caller, chunk, stored))
       }
@@ -44,7 +44,7 @@ export function postComplete (mount: Mount): RouteHandlerMethod {
     if (id === '' || checksum === '') {
       throw new Refused(algorithm === false ? "'upload_id' is required" : `Both 'upload_id' and '${algorithm}' are required`)
     }
-    const completed = await engine.complete(caller, wireId(id), { ...checksum !== undefined && { checksum } })
+    const completed = await engine.complete(caller, readUploadId(id), { ...checksum !== undefined && { checksum } })
     return sendCompleted(reply, completed, () => sendJson(reply, {}))
   }
 }
@@ -58,7 +58,7 @@ async function storeLater (mount: Mount, caller: Caller, chunk: Chunk, range: Ch
     const id = uploadIdOf(chunk)
     if (id === '') throw new OffsetMismatch(0, range.start)
     const waiting: Chunk = { ...chunk, body: spooled.open(), length: spooled.length }
-    return await storeNext(mount, caller, wireId(id), waiting, range).finally(() => { waiting.body.destroy() })
+    return await storeNext(mount, caller, readUploadId(id), waiting, range).finally(() => { waiting.body.destroy() })
   } catch (error) {
     // The client has sent all of it.
     throw error instanceof BodyCut && chunk.body.readableEnded ? new StorageTrouble({ cause: error.cause }) : error
@@ -71,7 +71,7 @@ async function storeLater (mount: Mount, caller: Caller, chunk: Chunk, range: Ch
 async function assertNew ({ uploads: { engine } }: Mount, caller: Caller, chunk: Chunk, stored: Upload): Promise<Upload> {
   const id = uploadIdOf(chunk)
   if (id === '') return stored
-  const upload = await engine.get(caller, wireId(id))
+  const upload = await engine.get(caller, readUploadId(id))
   assertUploading(upload)
   throw new OffsetMismatch(offsetOf(upload), 0)
 }

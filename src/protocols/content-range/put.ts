@@ -3,11 +3,11 @@ import { LengthMismatch } from '../../errors.js'
 import { isMisread } from '../../http/body/form.js'
 import type { Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
-import { type Chunk, tellingLength, withChunk } from './chunk.js'
+import { type Chunk, storeTellingLength, withChunk } from './chunk.js'
 import { storeFirst } from './first-chunk.js'
 import { type Mount, assertMayKnow, callerOf, sendRecord } from './mount.js'
 import { type ChunkRange, parseContentRange } from './range-header.js'
-import { idParam, wireId } from './record.js'
+import { idOf } from './record.js'
 import { Refused } from './wording.js'
 
 /** PUT on the collection: the first chunk makes the upload. */
@@ -29,7 +29,7 @@ export function putNext (mount: Mount): RouteHandlerMethod {
     return await withChunk(request, { ...mount.settings, raw: true }, async chunk => {
       const range = await rangeOf(mount, request, caller, chunk, true)
       assertMayKnow(mount.settings, caller)
-      const upload = await storeNext(mount, caller, wireId(idParam(request)), chunk, range)
+      const upload = await storeNext(mount, caller, idOf(request), chunk, range)
       return sendRecord(reply, upload, mount.settings)
     })
   }
@@ -40,7 +40,7 @@ export async function storeNext (
   { uploads: { engine }, settings }: Mount, caller: Caller, id: string, chunk: Chunk, range: ChunkRange | undefined
 ): Promise<Upload> {
   const length = range?.length ?? chunk.length
-  const { upload } = await tellingLength(chunk, async () => await engine.write(caller, id, {
+  const { upload } = await storeTellingLength(chunk, async () => await engine.write(caller, id, {
     start: range?.start ?? 0,
     body: chunk.body,
     atomic: chunk.atomic,
@@ -64,7 +64,7 @@ export async function rangeOf (
   const range = parseContentRange(request.headers['content-range'], total => { engine.checkSize(caller, total) }, late)
   if (range === undefined && settings.requireContentRange) throw new Refused('Error in request headers')
   if (range !== undefined && (range.length < 0 || (chunk.length ?? range.length) !== range.length)) {
-    await tellingLength(chunk, () => Promise.reject(new LengthMismatch(0, range.length)))
+    await storeTellingLength(chunk, () => Promise.reject(new LengthMismatch(0, range.length)))
   }
   return range
 }

@@ -4,7 +4,7 @@ import { type DownloadOptions, keptCoding, sendUpload } from '../../http/downloa
 import { sendList } from '../../http/fields/list.js'
 import type { Upload } from '../../upload.js'
 import { type Mount, assertMayKnow, callerOf, lacksUser, sendRecord } from './mount.js'
-import { idParam, wireId, wireRecord } from './record.js'
+import { idOf, wireRecord } from './record.js'
 
 /** GET on the collection: own uploads, whatever their state. Sent as it is read, so that its length does not matter. */
 export function list (mount: Mount): RouteHandlerMethod {
@@ -23,7 +23,7 @@ export function detail (mount: Mount): RouteHandlerMethod {
   return async (request, reply) => {
     const caller = await callerOf(mount, request, reply)
     assertMayKnow(settings, caller)
-    const upload = await engine.get(caller, wireId(idParam(request)))
+    const upload = await engine.get(caller, idOf(request))
     if (!isShown(upload)) throw new UploadGone()
     return sendRecord(reply.header('cache-control', 'no-store'), upload, settings)
   }
@@ -35,7 +35,7 @@ export function download (mount: Mount, options: DownloadOptions): RouteHandlerM
   return async (request, reply) => {
     const caller = await callerOf(mount, request, reply)
     assertMayKnow(settings, caller)
-    const upload = await engine.get(caller, wireId(idParam(request)))
+    const upload = await engine.get(caller, idOf(request))
     if (upload.status === 'uploading') throw new UploadNotFound()
     return await sendUpload(request, reply, engine, upload, { ...options, ...keptCoding(upload) })
   }

@@ -2,7 +2,7 @@ import type { RouteHandlerMethod } from 'fastify'
 import { UploadComplete } from '../../errors.js'
 import type { Upload } from '../../upload.js'
 import { type Mount, assertMayKnow, callerOf } from './mount.js'
-import { idParam, wireId } from './record.js'
+import { idOf } from './record.js'
 
 /** DELETE on an upload aborts it. Finished files stay: any client with their address knows the id. */
 export function remove (mount: Mount): RouteHandlerMethod {
@@ -14,7 +14,7 @@ export function remove (mount: Mount): RouteHandlerMethod {
       if (upload.status === 'complete') throw new UploadComplete()
       await caller.hooks.onRemove?.(upload)
     }
-    await engine.remove({ ...caller, hooks: { ...caller.hooks, onRemove } }, wireId(idParam(request)))
+    await engine.remove({ ...caller, hooks: { ...caller.hooks, onRemove } }, idOf(request))
     return reply.code(204).send()
   }
 }

@@ -30,7 +30,7 @@ const FullRecord = Type.Object({
 type RouteSchema = FastifySchema & { readonly summary: string }
 
 /** What each route takes and answers: documentation, as the protocol checks requests in its own words. */
-export interface Schemas {
+interface Schemas {
   readonly chunk: RouteSchema
   readonly firstChunk: RouteSchema
   readonly single: RouteSchema

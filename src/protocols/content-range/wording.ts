@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import {
-  BodyCut, ChecksumMismatch, FormInvalid, JsonInvalid, LengthMismatch, OffsetMismatch, SizeConflict, SizeLimitExceeded, UploadBusy,
+  ChecksumMismatch, FormInvalid, JsonInvalid, LengthMismatch, OffsetMismatch, SizeConflict, SizeLimitExceeded, UploadBusy,
   UploadComplete, UploadExpired, UploadIncomplete, UploadNotFound
 } from '../../errors.js'
 import type { RouteSetting, WordedError } from '../../http/routing/routes.js'
@@ -40,8 +40,6 @@ export function wordingOf (dialect: Dialect, algorithm: string | false): NonNull
     }
     if (error instanceof ChecksumMismatch) return answer(400, dialect.checksumWrong(algorithm === false ? '' : algorithm))
     if (error instanceof JsonInvalid) return answer(400, `JSON parse error - ${reason(error)}`)
-    // A form that ends before its last boundary: the body came whole, it is the form that is cut.
-    if (error instanceof BodyCut && error.cause instanceof FormInvalid) return word(error.cause, request)
     if (error instanceof FormInvalid) return answer(400, `Form parse error - ${reason(error)}`)
     const { code = '', statusCode = 500 } = error
     if (!code.startsWith('FST_CHUNKED_UPLOAD_')) return undefined

@@ -1,16 +1,16 @@
-import type { Readable } from 'node:stream'
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { Caller } from '../../engine/index.js'
-import { BodyCut, ForeignClient, FormInvalid, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
+import { BodyCut, ForeignClient, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
-import { assertNoFile, mediaType, partsOf } from '../../http/body/form.js'
-import type { FilePart, Part } from '../../http/body/multipart.js'
+import { mediaType } from '../../http/body/form.js'
+import { type FormFile, withFormFile } from '../../http/body/form-file.js'
 import { hasBody } from '../../http/body/stream-scope.js'
+import { readUploadId } from '../../http/fields/upload-id.js'
 import type { Upload } from '../../upload.js'
-import { DirectWrite } from './direct-write.js'
-import { idOf, type Mount } from './mount.js'
-import { recordOf } from './record.js'
 import { type SpooledPart, spoolPart } from './spool.js'
+import { DirectWrite } from './direct-write.js'
+import type { Mount } from './mount.js'
+import { recordOf } from './record.js'
 import { Refusal, unsupportedType } from './wording.js'
 
 /** Characters of a name in the original's database. */
@@ -21,162 +21,138 @@ export function receiveChunk (mount: Mount): RouteHandlerMethod {
   return async (request, reply) => {
     if (mediaType(request) !== 'multipart/form-data' && hasBody(request)) throw unsupportedType(request.headers['content-type'])
     const caller = await mount.caller(request, reply)
-    const upload = await new ChunkForm(mount, caller, request).read()
+    const upload = await withFormFile(request, { names: mount.fieldNames, missing: noFile }, async file => {
+      const form: ChunkForm = { mount, caller, request, file }
+      const uploadId = uploadIdOf(form)
+      return uploadId === undefined ? await storeWhenRead(form) : await appendAsItComes(form, uploadId)
+    })
     return reply.send(recordOf(mount, upload, request))
   }
 }
 
 /** One form on its way in. */
-class ChunkForm {
-  readonly #mount: Mount
-  readonly #caller: Caller
-  readonly #request: FastifyRequest
-  readonly #fields = new Map<string, string>()
-  #file: { readonly filename: string, readonly contentType: string } | undefined
-  #direct: DirectWrite | undefined
-  #spooled: SpooledPart | undefined
+interface ChunkForm {
+  readonly mount: Mount
+  readonly caller: Caller
+  readonly request: FastifyRequest
+  readonly file: FormFile
+}
 
-  constructor (mount: Mount, caller: Caller, request: FastifyRequest) {
-    this.#mount = mount
-    this.#caller = caller
-    this.#request = request
-  }
-
-  async read (): Promise<Upload> {
-    if (!hasBody(this.#request)) throw noFile()
-    const parts = partsOf(this.#request)
-    try {
-      while (true) {
-        const next = await (this.#direct === undefined ? parts.next() : Promise.race([parts.next(), this.#direct.failed]))
-        if (next.done === true) break
-        await this.#take(next.value)
-      }
-      return await this.#store()
-    } catch (error) {
-      // Not awaited: it would wait for the next part of a form that is no longer read.
-      parts.return().catch(() => {})
-      // The request came to its end, so that it is the form which stops within a part.
-      throw error instanceof BodyCut && this.#request.raw.complete ? new FormInvalid('it ends within a part') : error
-    } finally {
-      await this.#direct?.abort()
-      await this.#spooled?.discard()
-    }
-  }
-
-  async #take (part: Part): Promise<void> {
-    if (part.kind === 'field') this.#fields.set(part.name, part.value)
-    else if (this.#mount.fieldNames.includes(part.name)) await this.#takeFile(part)
-  }
-
-  async #takeFile (part: FilePart): Promise<void> {
-    if (this.#file !== undefined) return await assertNoFile(part)
-    this.#file = part
-    const { uploadId } = this
-    if (uploadId !== undefined) this.#direct = new DirectWrite(this.#mount, this.#caller, idOf(uploadId), part.body)
-    else this.#spooled = await spoolPart(this.#mount, this.#caller, part.body)
-  }
-
-  async #store (): Promise<Upload> {
-    const { uploadId, start } = this
-    if (this.#direct !== undefined && uploadId !== undefined) {
-      const direct = this.#direct
-      return await this.#unlessThere(idOf(uploadId), start, () => direct.bytes, async () => await direct.finish(start))
-    }
-    const part = this.#spooled
-    if (part === undefined) throw noFile()
-    if (uploadId === undefined) return await this.#startNew(part, start)
-    const id = idOf(uploadId)
-    return await this.#unlessThere(id, start, () => part.length, async () => await this.#append(id, part, start ?? 'end'))
-  }
-
-  /** Stores the chunk. One that is there already, by what the client says of its place, is as good as stored now. */
-  async #unlessThere (id: string, start: number | undefined, length: () => number, store: () => Promise<Upload>): Promise<Upload> {
-    try {
-      return await store()
-    } catch (error) {
-      if (start === undefined || !(error instanceof OffsetMismatch) || start + length() > error.expected) throw error
-      return await this.#mount.engine.get(this.#caller, id)
-    }
-  }
-
-  async #startNew (part: SpooledPart, start = this.#startInFile()): Promise<Upload> {
-    const { engine, names, expirationDelta, checksum } = this.#mount
-    const { maxBytes } = this.#caller
-    if (start !== 0) throw new OffsetMismatch(0, start)
-    if (maxBytes !== null && part.length > maxBytes) throw new SizeLimitExceeded(maxBytes)
-    const told = this.#told()
-    const filename = nameOf(told)
-    const { id } = await engine.create(this.#caller, {
-      filename,
-      contentType: this.#file?.contentType ?? null,
-      metadata: told === filename || told === '' ? {} : { filename: told },
-      protocolState: names.take(filename),
-      size: null,
-      chunkSize: null,
-      checksum: checksum === false ? null : { algorithm: checksum, value: null },
-      expiresIn: expirationDelta,
-      serial: true
+/** The form names its upload before the file: its bytes go straight there, and count once the form has ended. */
+async function appendAsItComes ({ mount, caller, request, file }: ChunkForm, id: string): Promise<Upload> {
+  const direct = new DirectWrite(mount, caller, id, file.body)
+  try {
+    await Promise.race([file.finish(), direct.failed])
+    const start = startOf({ mount, request, file })
+    return await direct.finish(start).catch(async (error: unknown) => {
+      if (!isThere(error, start, direct.bytes)) throw error
+      return await mount.engine.get(caller, id)
     })
-    try {
-      return await this.#append(id, part, 0)
-    } catch (error) {
-      // The client never heard of it.
-      await engine.remove({ ...this.#caller, hooks: {} }, id).catch(() => {})
-      throw error
-    }
+  } finally {
+    await direct.abort()
   }
+}
 
-  async #append (id: string, part: SpooledPart, start: number | 'end'): Promise<Upload> {
-    const body: Readable = part.open()
-    try {
-      const { upload } = await this.#mount.engine.write(this.#caller, id, {
-        start, body, own: true, length: part.length, counted: part.counted, atomic: true
-      })
-      return upload
-    } catch (error) {
-      // The client has sent all of it: that it broke off is the storage's trouble.
-      throw error instanceof BodyCut ? new StorageTrouble({ cause: error.cause }) : error
-    } finally {
-      body.destroy()
-    }
+/** What the form says after the file may name its upload; else it is a new one. */
+async function storeWhenRead (form: ChunkForm): Promise<Upload> {
+  const { mount, caller, file } = form
+  const part = await spoolPart(mount, caller, file.body)
+  try {
+    await file.finish()
+    const start = startOf(form)
+    const id = uploadIdOf(form)
+    if (id === undefined) return await startNew(form, part, start ?? startInFile(form))
+    return await append(form, part, id, start ?? 'end').catch(async (error: unknown) => {
+      if (!isThere(error, start, part.length)) throw error
+      return await mount.engine.get(caller, id)
+    })
+  } finally {
+    await part.discard()
   }
+}
 
-  /** Undefined for a new upload. */
-  get uploadId (): string | undefined {
-    const uploadId = this.#fields.get('upload_id')
-    return uploadId === '' ? undefined : uploadId
-  }
+/** True where a chunk did not fit because it is there already, by what the client says of its place: it is as good as stored now. */
+function isThere (error: unknown, start: number | undefined, length: number): boolean {
+  return start !== undefined && error instanceof OffsetMismatch && start + length <= error.expected
+}
 
-  /** The byte at which the client says the chunk starts; undefined when it does not say. */
-  get start (): number | undefined {
-    const offset = this.#fields.get('offset')
-    if (offset !== undefined && offset !== '') {
-      if (!/^\d{1,15}$/.test(offset)) throw new Refusal(400, { error: 'Invalid offset.' })
-      return Number(offset)
-    }
-    const header = this.#mount.contentRange ? this.#request.headers['content-range'] : undefined
-    if (header === undefined) return undefined
-    const [, first] = /^bytes (\d{1,15})-\d+\/(?:\d+|\*)$/.exec(header) ?? []
-    if (first === undefined) throw new Refusal(400, { error: 'Invalid Content-Range.' })
-    return Number(first)
+async function startNew (form: ChunkForm, part: SpooledPart, start: number): Promise<Upload> {
+  const { mount: { engine, names, expirationDelta, checksum }, caller, file } = form
+  const { maxBytes } = caller
+  if (start !== 0) throw new OffsetMismatch(0, start)
+  if (maxBytes !== null && part.length > maxBytes) throw new SizeLimitExceeded(maxBytes)
+  const told = toldName(file)
+  const filename = nameOf(told)
+  const { id } = await engine.create(caller, {
+    filename,
+    contentType: file.contentType,
+    metadata: told === filename || told === '' ? {} : { filename: told },
+    protocolState: names.take(filename),
+    size: null,
+    chunkSize: null,
+    checksum: checksum === false ? null : { algorithm: checksum, value: null },
+    expiresIn: expirationDelta,
+    serial: true
+  })
+  try {
+    return await append(form, part, id, 0)
+  } catch (error) {
+    // The client never heard of it.
+    await engine.remove({ ...caller, hooks: {} }, id).catch(() => {})
+    throw error
   }
+}
 
-  /**
-   * The byte from which a new upload is sent where the fields do not tell.
-   * @throws {ForeignClient} Content-Range, which means nothing here, shows that the client takes it for a later one
-   */
-  #startInFile (): number {
-    const [, first = '0'] = /^bytes (\d+)-/.exec(this.#request.headers['content-range'] ?? '') ?? []
-    if (/^0*$/.test(first)) return 0
-    const instead = 'add the upload_id of the first answer to the form, or use contentRange()'
-    throw new ForeignClient('clients of contentRange', 'Content-Range without upload_id', instead)
+async function append ({ mount, caller }: ChunkForm, part: SpooledPart, id: string, start: number | 'end'): Promise<Upload> {
+  const body = part.open()
+  try {
+    const { upload } = await mount.engine.write(caller, id, {
+      start, body, own: true, length: part.length, counted: part.counted, atomic: true
+    })
+    return upload
+  } catch (error) {
+    // The client has sent all of it: that it broke off is the storage's trouble.
+    throw error instanceof BodyCut ? new StorageTrouble({ cause: error.cause }) : error
+  } finally {
+    body.destroy()
   }
+}
 
-  /** The name as the client wrote it: in the field, else in the part. */
-  #told (): string {
-    const field = this.#fields.get('filename') ?? ''
-    return cleanFileName(field) === '' ? this.#file?.filename ?? '' : field
+/** The upload that the fields read so far name; undefined for a new one. */
+function uploadIdOf ({ file: { fields } }: ChunkForm): string | undefined {
+  const uploadId = fields.get('upload_id')
+  return uploadId === undefined || uploadId === '' ? undefined : readUploadId(uploadId)
+}
+
+/** The byte at which the client says the chunk starts; undefined when it does not say. @throws {Refusal} */
+function startOf ({ mount, request, file }: Omit<ChunkForm, 'caller'>): number | undefined {
+  const offset = file.fields.get('offset')
+  if (offset !== undefined && offset !== '') {
+    if (!/^\d{1,15}$/.test(offset)) throw new Refusal(400, { error: 'Invalid offset.' })
+    return Number(offset)
   }
+  const header = mount.contentRange ? request.headers['content-range'] : undefined
+  if (header === undefined) return undefined
+  const [, first] = /^bytes (\d{1,15})-\d+\/(?:\d+|\*)$/.exec(header) ?? []
+  if (first === undefined) throw new Refusal(400, { error: 'Invalid Content-Range.' })
+  return Number(first)
+}
+
+/**
+ * The byte from which a new upload is sent where the fields do not tell.
+ * @throws {ForeignClient} Content-Range, which means nothing here, shows that the client takes it for a later one
+ */
+function startInFile ({ request }: ChunkForm): number {
+  const [, first = '0'] = /^bytes (\d+)-/.exec(request.headers['content-range'] ?? '') ?? []
+  if (/^0*$/.test(first)) return 0
+  const instead = 'add the upload_id of the first answer to the form, or use contentRange()'
+  throw new ForeignClient('clients of contentRange', 'Content-Range without upload_id', instead)
+}
+
+/** The name as the client wrote it: in the field, else in the part. */
+function toldName ({ fields, filename }: FormFile): string {
+  const field = fields.get('filename') ?? ''
+  return cleanFileName(field) === '' ? filename : field
 }
 
 function nameOf (told: string): string {

@@ -1,7 +1,8 @@
 import type { RouteHandlerMethod } from 'fastify'
 import { formKind, readForm } from '../../http/body/form.js'
 import { hasBody } from '../../http/body/stream-scope.js'
-import { idOf, type Mount } from './mount.js'
+import { readUploadId } from '../../http/fields/upload-id.js'
+import type { Mount } from './mount.js'
 import { recordOf } from './record.js'
 import { Refusal, unsupportedType } from './wording.js'
 
@@ -13,7 +14,7 @@ export function completeUpload (mount: Mount): RouteHandlerMethod {
     const { upload_id: uploadId } = await readForm(request)
     if (uploadId === undefined || uploadId === null || uploadId === '') throw new Refusal(400, { error: 'upload_id is required.' })
 
-    const { upload, reply: wish } = await mount.engine.complete(caller, idOf(uploadId), { asReceived: true })
+    const { upload, reply: wish } = await mount.engine.complete(caller, readUploadId(uploadId), { asReceived: true })
     return reply
       .code(wish?.statusCode ?? 200)
       .headers(wish?.headers ?? {})

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller, UploadEngine } from '../../engine/index.js'
 import { UserRequired } from '../../errors.js'
+import { uuidOf } from '../../http/fields/upload-id.js'
 import { type MountAddress, mountAddress } from '../../http/routing/mount-address.js'
 import { lifetimeOf } from '../../option-rules.js'
 import type { Upload } from '../../upload.js'
@@ -65,15 +66,4 @@ export class Mount {
     if (mediaUrl === undefined) return `${this.address(request).path}/videos/${uuidOf(upload.id)}/`
     return typeof mediaUrl === 'function' ? mediaUrl(upload, storedPath(upload)) : mediaUrl + encodeURI(storedPath(upload))
   }
-}
-
-/** An upload id as this wire writes it: a UUID with dashes. */
-export function uuidOf (id: string): string {
-  return id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-}
-
-/** The id in a UUID with or without dashes, in any case; anything else is one that no upload has. */
-export function idOf (uuid: unknown): string {
-  if (typeof uuid !== 'string' || !/^[\da-f]{8}(-?)[\da-f]{4}\1[\da-f]{4}\1[\da-f]{4}\1[\da-f]{12}$/i.test(uuid)) return ''
-  return uuid.replaceAll('-', '').toLowerCase()
 }

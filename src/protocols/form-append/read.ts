@@ -2,8 +2,9 @@ import type { RouteHandlerMethod } from 'fastify'
 import { UploadNotFound } from '../../errors.js'
 import { type DownloadOptions, sendUpload } from '../../http/download/send-upload.js'
 import { sendList } from '../../http/fields/list.js'
+import { readUploadId } from '../../http/fields/upload-id.js'
 import type { Upload } from '../../upload.js'
-import { idOf, type Mount } from './mount.js'
+import type { Mount } from './mount.js'
 import { recordOf } from './record.js'
 
 /** `GET videos/`: finished uploads, the newest completion first, with absolute URLs. Sent as they are read. */
@@ -29,7 +30,7 @@ export function download (mount: Mount, options: DownloadOptions): RouteHandlerM
   return async (request, reply) => {
     const caller = await mount.caller(request, reply)
     const { uploadId } = Object(request.params)
-    const upload = await mount.engine.get(caller, idOf(uploadId))
+    const upload = await mount.engine.get(caller, readUploadId(uploadId))
     if (upload.status === 'uploading') throw new UploadNotFound()
     return await sendUpload(request, reply, mount.engine, upload, options)
   }

@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
 import { type Caller, internalCaller } from '../../engine/index.js'
-import { BodyCut, FormInvalid } from '../../errors.js'
-import { assertNoFile, formKind, isMisread, partsOf } from '../../http/body/form.js'
-import type { FilePart, Part } from '../../http/body/multipart.js'
+import { formKind } from '../../http/body/form.js'
+import { type FormFile, withFormFile } from '../../http/body/form-file.js'
 import { assertUncoded, bodyOf, contentLength, hasBody } from '../../http/body/stream-scope.js'
 import { type Upload, offsetOf } from '../../upload.js'
-import { callerOf, type Mount, NoData, videoOf } from './mount.js'
+import { noData } from './errors.js'
+import { callerOf, type Mount, videoOf } from './mount.js'
 import { stateOf } from './video.js'
 
 /** `POST append_video/<id>/`: the raw body, whatever its type; of a multipart form the first file. */
@@ -33,30 +33,15 @@ async function storeBody (request: FastifyRequest, store: Store): Promise<boolea
 }
 
 async function storeFile (request: FastifyRequest, store: Store): Promise<boolean> {
-  if (!hasBody(request)) throw noData()
-  const parts = partsOf(request)
-  try {
-    for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
-      // Without an offset on the wire a refusal must leave nothing: the bytes end when the form has ended.
-      if (next.value.kind === 'file') return await store(Readable.from(aloneIn(parts, next.value), { objectMode: false }))
-    }
-  } catch (error) {
-    if (!(error instanceof BodyCut)) throw error
-    if (isMisread(error.cause)) throw error.cause
-    throw request.raw.complete ? new FormInvalid('it ends within a part') : error
-  } finally {
-    // Not awaited: it would wait for the next part of a form that is no longer read.
-    parts.return().catch(() => {})
-  }
-  throw noData()
+  return await withFormFile(request, { missing: noData }, async file => {
+    // Without an offset on the wire a refusal must leave nothing: the bytes end when the form has ended.
+    return await store(Readable.from(untilFormEnds(file), { objectMode: false }))
+  })
 }
 
-/** The bytes of a file, which ends with its form. @throws {SecondFile} */
-async function * aloneIn (parts: AsyncIterator<Part>, file: FilePart): AsyncGenerator<Uint8Array, void, undefined> {
+async function * untilFormEnds (file: FormFile): AsyncGenerator<Uint8Array, void, undefined> {
   yield * file.body.iterator({ destroyOnReturn: false })
-  for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
-    if (next.value.kind === 'file') await assertNoFile(next.value)
-  }
+  await file.finish()
 }
 
 /** True when these are the first bytes of the video. */
@@ -75,8 +60,4 @@ async function appendBytes (mount: Mount, caller: Caller, video: Upload, body: R
   })
   if (offsetOf(upload) === before) throw noData()
   return before === 0
-}
-
-export function noData (): NoData {
-  return new NoData('No video data provided')
 }

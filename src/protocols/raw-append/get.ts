@@ -3,7 +3,8 @@ import { internalCaller } from '../../engine/index.js'
 import { UploadGone, UploadNotFound } from '../../errors.js'
 import { sendUpload } from '../../http/download/send-upload.js'
 import { offsetOf } from '../../upload.js'
-import { callerOf, type Mount, NoData, type Video, videoOf } from './mount.js'
+import { Refusal } from './errors.js'
+import { callerOf, type Mount, type Video, videoOf } from './mount.js'
 import { stateOf } from './video.js'
 
 /** `GET get_video/<id>/`. */
@@ -31,6 +32,6 @@ async function sendContent (mount: Mount, video: Video, request: FastifyRequest,
   const { content } = stateOf(video)
   const bytes = content === null ? video : await engine.get(internalCaller(mount.own), content)
   if (bytes.status === 'removed') throw new UploadNotFound()
-  if (offsetOf(bytes) === 0) throw new NoData('No video data associated with this video ID')
+  if (offsetOf(bytes) === 0) throw new Refusal('No video data associated with this video ID')
   return await sendUpload(request, reply, engine, bytes, { contentType: mount.contentType, filename: mount.filename(video.serial) })
 }

@@ -8,10 +8,11 @@ import type { Protocol, Uploads } from '../contract.js'
 import { appendVideo } from './append.js'
 import { createVideo } from './create.js'
 import { getVideo } from './get.js'
-import { type Joiner, Joins, type JoinReport } from './joins.js'
+import type { Joiner, JoinReport } from './joiner.js'
+import { Joins } from './joins.js'
 import type { Mount } from './mount.js'
 import { appendSchema, createSchema, getSchema } from './schemas.js'
-import { wordError } from './wording.js'
+import { wordError } from './errors.js'
 
 export interface RawAppendOptions {
   /** Names the mount. @default 'rawAppend' */

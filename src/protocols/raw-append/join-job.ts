@@ -1,8 +1,25 @@
 import type { Caller, UploadEngine } from '../../engine/index.js'
 import { BodyCut, StorageTrouble, TakenOver, UploadNotFound } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
-import { type Change, type Clip, innerDraft, type Joined, type Joiner, JoinFailed, type JoinEvents } from './joins.js'
-import { stateOf } from './video.js'
+import { type Clip, type Joined, type Joiner, JoinFailed, type JoinEvents } from './joiner.js'
+import { stateOf, type VideoState } from './video.js'
+
+/** ms for which an inner upload stays that no video names. */
+export const DAY = 86_400_000
+
+export type Change = (state: VideoState, video: Upload) => Partial<VideoState>
+
+/** An inner upload, which expires until a video names it. */
+export const innerDraft = {
+  filename: '',
+  metadata: {},
+  protocolState: {},
+  size: null,
+  chunkSize: null,
+  checksum: null,
+  expiresIn: DAY,
+  serial: false
+} as const
 
 export interface JobSurroundings {
   readonly engine: UploadEngine

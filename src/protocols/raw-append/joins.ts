@@ -2,53 +2,11 @@ import type { Readable } from 'node:stream'
 import { assertUploading, type Caller, internalCaller, type UploadEngine } from '../../engine/index.js'
 import { SizeLimitExceeded, UploadBusy, UploadGone, UploadNotFound } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
-import { JoinJob } from './join-job.js'
-import { NoData } from './mount.js'
-import { innerIdsOf, protocolStateOf, stateOf, type VideoState } from './video.js'
+import { noData } from './errors.js'
+import { type Change, DAY, innerDraft, JoinJob } from './join-job.js'
+import type { Joiner, JoinEvents } from './joiner.js'
+import { innerIdsOf, protocolStateOf, stateOf } from './video.js'
 
-/** Makes one playable file of several. */
-export interface Joiner {
-  /** Jobs that may work at a time. */
-  readonly jobs: number
-  /**
-   * @throws {JoinFailed} when it is the fault of a clip
-   * @throws anything else for trouble that may pass; the signal's reason when it has aborted
-   */
-  join (clips: readonly Clip[], context: { readonly videoId: string, readonly signal: AbortSignal }): Promise<Joined>
-}
-
-export interface Clip {
-  /** A local file that has exactly these bytes, where the storage keeps one. */
-  readonly path: string | undefined
-  open (): Readable
-}
-
-export interface Joined {
-  readonly contentType: string
-  open (): Readable
-  /** The bytes are stored, or not wanted any more. */
-  discard (): Promise<void>
-}
-
-/** A clip cannot be played, or not be joined to the others. */
-export class JoinFailed extends Error {
-  override name = 'JoinFailed'
-}
-
-export interface JoinReport {
-  readonly video: Upload
-  /** The clip that was left out. */
-  readonly clip: Upload
-  readonly error: JoinFailed
-}
-
-export interface JoinEvents {
-  readonly onJoined: (report: Pick<JoinReport, 'video'>) => Promise<void>
-  readonly onFailed: (report: JoinReport) => Promise<void>
-  readonly onTrouble: (error: unknown, videoId: string) => void
-}
-
-const DAY = 86_400_000
 /** Times that a clip is counted anew because others were put into its video meanwhile. */
 const ENQUEUE_ATTEMPTS = 100
 
@@ -80,7 +38,7 @@ export class Joins {
   /**
    * Stores a clip of its own and puts it into the video's queue.
    * @returns true when it is the first one, which needs no joining
-   * @throws {NoData} {@link SizeLimitExceeded} {@link QuotaExceeded} {@link UploadGone} and as a write
+   * @throws {Refusal} {@link SizeLimitExceeded} {@link QuotaExceeded} {@link UploadGone} and as a write
    */
   async addClip (caller: Caller, video: Upload, body: Readable, length: number | undefined): Promise<boolean> {
     const engine = this.#engine
@@ -92,7 +50,7 @@ export class Joins {
     let first: boolean
     try {
       const { upload } = await engine.write(writer, id, { start: 0, body, ...length !== undefined && { length }, atomic: true })
-      if (offsetOf(upload) === 0) throw new NoData('No video data provided')
+      if (offsetOf(upload) === 0) throw noData()
       first = await this.#enqueue(caller, video.id, upload)
     } catch (error) {
       await engine.remove(this.#inner, id).catch(() => {})
@@ -239,17 +197,3 @@ export class Joins {
 function unlessMissing (error: unknown): undefined {
   if (!(error instanceof UploadNotFound)) throw error
 }
-
-export type Change = (state: VideoState, video: Upload) => Partial<VideoState>
-
-/** An inner upload, which expires until a video names it. */
-export const innerDraft = {
-  filename: '',
-  metadata: {},
-  protocolState: {},
-  size: null,
-  chunkSize: null,
-  checksum: null,
-  expiresIn: DAY,
-  serial: false
-} as const

@@ -31,6 +31,3 @@ export async function videoOf (mount: Mount, caller: Caller, request: FastifyReq
   const serial = typeof id === 'string' && /^\d{1,15}$/.test(id) ? Number(id) : 0
   return { ...await mount.uploads.engine.getBySerial(caller, serial), serial }
 }
-
-/** A known video without a byte, or a body without one. */
-export class NoData extends Error {}
