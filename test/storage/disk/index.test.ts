@@ -125,7 +125,7 @@ async function * one (): AsyncGenerator<Uint8Array[]> {
   yield [randomBytes(9)]
 }
 
-for (const location of ['', '.', '../', 'a/', 'a/.']) {
+for (const location of ['', '.', './', 'a/', 'a/.']) {
   t.test(`the location "${location}" names no file`, async t => {
     const { stored } = await storeFile(t, randomBytes(1))
     await t.rejects(stored.finish(location), { code: 'FST_CHUNKED_UPLOAD_LOCATION', cause: { message: 'names no file' } })
