@@ -162,7 +162,7 @@ export const RECORD_CASES: readonly MetadataCase[] = [
 ]
 
 const ODD_IDS = [
-  '', ' ', '.', '..', '../../..', '/', '/etc/passwd', 'a/b', 'a\\b', 'a\0b', 'a\nb', '%2e%2e', 'ü', '😀', '*', "' OR 1=1 --", '~', 'a~b',
+  '', ' ', '.', '..', '../..', '/', '/etc/passwd', 'a/b', 'a\\b', 'a\0b', 'a\nb', '%2e%2e', 'ü', '😀', '*', "' OR 1=1 --", '~', 'a~b',
   'a.json', 'unknown', '__proto__', 'x'.repeat(100), 'x'.repeat(101), 'x'.repeat(10_000)
 ]
 
