@@ -27,6 +27,7 @@ import { chunkEnd } from './body/write-window.js'
 import { Quota } from './limits/quota.js'
 import { callAdapter, assertUploading, type RecordQuery, UploadRecords, shortOf } from './records/upload-records.js'
 import { Replacements } from './operations/replace.js'
+import { type Replacement, replaceBytes, ScratchUploads, spool, type SpooledBody } from './operations/scratch.js'
 import type { SaveEvery } from './body/progress-saver.js'
 import { Syncer } from './durability/syncer.js'
 import { type UploadLockRequest, UploadLocks } from './locking/upload-locks.js'
@@ -423,6 +424,29 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
       await this.#replacements.giveUp(id, aside)
       throw error
     }
+  }
+
+  /**
+   * Puts a body in the place of stored bytes, if it differs from them. It is kept aside until it is whole: one that is cut, or has another
+   * length than the range, changes nothing.
+   * @throws {UploadBusy} there is no room for it now, and as {@link write} and {@link replace}
+   */
+  async replaceBytes (caller: Caller, upload: UploadingUpload, replacement: Replacement): Promise<void> {
+    await replaceBytes(this, caller, upload, replacement)
+  }
+
+  /**
+   * Reads a body to its end, before its place is known: a small one into memory, another into a scratch upload in the same storage.
+   * @param expiresIn ms after which one that a crash left there expires
+   * @throws {BodyCut} {@link BodyStalled} {@link SizeLimitExceeded} {@link QuotaExceeded} and as {@link write}; nothing is left then
+   */
+  async spool (caller: Caller, body: Readable, expiresIn: number): Promise<SpooledBody> {
+    return await spool(this, caller, body, expiresIn)
+  }
+
+  /** Uploads that only serve others of the caller's mount: neither clients nor the host see them. */
+  scratch (caller: Caller): ScratchUploads {
+    return new ScratchUploads(this, caller)
   }
 
   /**

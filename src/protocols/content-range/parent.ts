@@ -4,7 +4,6 @@ import { BodyCut, OffsetMismatch, StorageTrouble } from '../../errors.js'
 import { readUploadId } from '../../http/fields/upload-id.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
-import { spoolPart } from '../form-append/spool.js'
 import { type Chunk, withChunk } from './chunk.js'
 import { formOf, textOf } from './complete.js'
 import { storeFirst } from './first-chunk.js'
@@ -52,7 +51,7 @@ export function postComplete (mount: Mount): RouteHandlerMethod {
 /** A next chunk whose upload is named after it waits in storage. */
 async function storeLater (mount: Mount, caller: Caller, chunk: Chunk, range: ChunkRange): Promise<Upload> {
   const { uploads: { engine }, settings: { expirationDelta } } = mount
-  const spooled = await spoolPart({ engine, spoolExpiry: expirationDelta ?? SPOOL_EXPIRY }, caller, chunk.body)
+  const spooled = await engine.spool(caller, chunk.body, expirationDelta ?? SPOOL_EXPIRY)
   try {
     await chunk.finish()
     const id = uploadIdOf(chunk)

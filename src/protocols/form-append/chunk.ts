@@ -1,5 +1,5 @@
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
-import type { Caller } from '../../engine/index.js'
+import type { Caller, SpooledBody } from '../../engine/index.js'
 import { BodyCut, ForeignClient, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
 import { mediaType } from '../../http/body/form.js'
@@ -7,7 +7,6 @@ import { type FormFile, withFormFile } from '../../http/body/form-file.js'
 import { hasBody } from '../../http/body/stream-scope.js'
 import { readUploadId } from '../../http/fields/upload-id.js'
 import type { Upload } from '../../upload.js'
-import { type SpooledPart, spoolPart } from './spool.js'
 import { DirectWrite } from './direct-write.js'
 import type { Mount } from './mount.js'
 import { recordOf } from './record.js'
@@ -56,7 +55,7 @@ async function appendAsItComes ({ mount, caller, request, file }: ChunkForm, id:
 /** What the form says after the file may name its upload; else it is a new one. */
 async function storeWhenRead (form: ChunkForm): Promise<Upload> {
   const { mount, caller, file } = form
-  const part = await spoolPart(mount, caller, file.body)
+  const part = await mount.engine.spool(caller, file.body, mount.spoolExpiry)
   try {
     await file.finish()
     const start = startOf(form)
@@ -76,7 +75,7 @@ function isThere (error: unknown, start: number | undefined, length: number): bo
   return start !== undefined && error instanceof OffsetMismatch && start + length <= error.expected
 }
 
-async function startNew (form: ChunkForm, part: SpooledPart, start: number): Promise<Upload> {
+async function startNew (form: ChunkForm, part: SpooledBody, start: number): Promise<Upload> {
   const { mount: { engine, names, expirationDelta, checksum }, caller, file } = form
   const { maxBytes } = caller
   if (start !== 0) throw new OffsetMismatch(0, start)
@@ -103,7 +102,7 @@ async function startNew (form: ChunkForm, part: SpooledPart, start: number): Pro
   }
 }
 
-async function append ({ mount, caller }: ChunkForm, part: SpooledPart, id: string, start: number | 'end'): Promise<Upload> {
+async function append ({ mount, caller }: ChunkForm, part: SpooledBody, id: string, start: number | 'end'): Promise<Upload> {
   const body = part.open()
   try {
     const { upload } = await mount.engine.write(caller, id, {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { type Caller, internalCaller } from '../../engine/index.js'
+import type { Caller, WriteRequest } from '../../engine/index.js'
 import { formKind } from '../../http/body/form.js'
 import { type FormFile, withFormFile } from '../../http/body/form-file.js'
 import { assertUncoded, bodyOf, contentLength, hasBody } from '../../http/body/stream-scope.js'
@@ -48,16 +48,18 @@ async function * untilFormEnds (file: FormFile): AsyncGenerator<Uint8Array, void
 async function appendBytes (mount: Mount, caller: Caller, video: Upload, body: Readable, length: number | undefined): Promise<boolean> {
   const { content } = stateOf(video)
   let before = 0
-  const { maxBytes, maxStored } = caller
-  const writer = content === null ? caller : { ...internalCaller(mount.own), maxBytes, maxStored }
-  const { upload } = await mount.uploads.engine.write(writer, content ?? video.id, {
+  const request: WriteRequest = {
     start: 'end',
     body,
     ...length !== undefined && { length },
     // Without an offset on the wire no client could go on from the middle of a chunk.
     atomic: true,
     check: current => { before = offsetOf(current) }
-  })
+  }
+  const { user, maxBytes, maxStored } = caller
+  const upload = content === null
+    ? (await mount.uploads.engine.write(caller, video.id, request)).upload
+    : await mount.contents.write(content, request, { user, maxBytes, maxStored })
   if (offsetOf(upload) === before) throw noData()
   return before === 0
 }

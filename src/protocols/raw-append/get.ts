@@ -1,5 +1,4 @@
 import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { internalCaller } from '../../engine/index.js'
 import { UploadGone, UploadNotFound } from '../../errors.js'
 import { sendUpload } from '../../http/download/send-upload.js'
 import { offsetOf } from '../../upload.js'
@@ -30,7 +29,7 @@ export function getVideo (mount: Mount): RouteHandlerMethod {
 async function sendContent (mount: Mount, video: Video, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { engine } = mount.uploads
   const { content } = stateOf(video)
-  const bytes = content === null ? video : await engine.get(internalCaller(mount.own), content)
+  const bytes = content === null ? video : await mount.contents.get(content)
   if (bytes.status === 'removed') throw new UploadNotFound()
   if (offsetOf(bytes) === 0) throw new Refusal('No video data associated with this video ID')
   return await sendUpload(request, reply, engine, bytes, { contentType: mount.contentType, filename: mount.filename(video.serial) })

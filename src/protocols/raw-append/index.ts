@@ -79,9 +79,10 @@ function register (scope: FastifyInstance, uploads: Uploads, options: RawAppendO
   const { name: protocol = 'rawAppend', join, onJoined, onJoinFailed } = options
   const { engine } = uploads
   const own: Caller = { protocol, user: null, restricted: false, maxBytes: null, maxStored: null, hooks: {} }
+  const contents = engine.scratch(own)
   const joins = join === undefined
     ? undefined
-    : new Joins(engine, own, join, {
+    : new Joins({ engine, own, contents }, join, {
       onTrouble: (error, id) => { scope.log.error({ err: error, upload: id }, 'clips could not be joined, they are kept') },
       onFailed: async report => {
         scope.log.error({ err: report.error, upload: report.video.id, clip: report.clip.id }, 'a clip cannot be joined, it is removed')
@@ -93,7 +94,7 @@ function register (scope: FastifyInstance, uploads: Uploads, options: RawAppendO
 
   const mount: Mount = {
     uploads,
-    own,
+    contents,
     joins,
     expirationDelta: lifetimeOf(options.expirationDelta, null),
     contentType: options.contentType ?? 'video/mp4',

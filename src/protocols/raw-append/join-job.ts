@@ -1,4 +1,4 @@
-import type { Caller, UploadEngine } from '../../engine/index.js'
+import type { ScratchUploads, UploadEngine } from '../../engine/index.js'
 import { BodyCut, StorageTrouble, TakenOver, UploadNotFound } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import { type Clip, type Joined, type Joiner, JoinFailed, type JoinEvents } from './joiner.js'
@@ -9,22 +9,9 @@ export const DAY = 86_400_000
 
 export type Change = (state: VideoState, video: Upload) => Partial<VideoState>
 
-/** An inner upload, which expires until a video names it. */
-export const innerDraft = {
-  filename: '',
-  metadata: {},
-  protocolState: {},
-  size: null,
-  chunkSize: null,
-  checksum: null,
-  expiresIn: DAY,
-  serial: false
-} as const
-
 export interface JobSurroundings {
   readonly engine: UploadEngine
-  /** The caller that may see the inner uploads. */
-  readonly inner: Caller
+  readonly contents: ScratchUploads
   readonly joiner: Joiner
   readonly events: JoinEvents
   /** Changes the video's state, by compare-and-set: new clips may come at any time. */
@@ -76,11 +63,11 @@ export class JoinJob {
 
   /** The clips that wait. One that a crash has left before it was acknowledged may have expired. */
   async #clipsOf (video: Upload): Promise<readonly Upload[]> {
-    const { engine, inner } = this.#around
+    const { contents } = this.#around
     const clips: Upload[] = []
     for (const id of stateOf(video).clips) {
       try {
-        clips.push(await engine.update(inner, id, () => ({ expiresAt: null })))
+        clips.push(await contents.keep(id))
       } catch (error) {
         if (!(error instanceof UploadNotFound)) throw error
       }
@@ -89,9 +76,9 @@ export class JoinJob {
   }
 
   async #join (video: Upload, clips: readonly Upload[]): Promise<void> {
-    const { engine, inner, joiner, events, change } = this.#around
+    const { engine, contents, joiner, events, change } = this.#around
     const { content } = stateOf(video)
-    const old = content === null ? video : await engine.update(inner, content, () => ({ expiresAt: null }))
+    const old = content === null ? video : await contents.keep(content)
     // Bytes that are gone would be missing within the video: it waits, and is not served.
     for (const upload of [old, ...clips]) await engine.present(upload)
     const joined = await joiner.join([old, ...clips].map(upload => this.#clip(upload)), { videoId: video.id, signal: engine.stopSignal })
@@ -114,19 +101,19 @@ export class JoinJob {
 
   /** The joined file as an inner upload. */
   async #store (video: Upload, { contentType, open }: Joined): Promise<Upload> {
-    const { engine, inner, change } = this.#around
-    const { id } = await engine.create({ ...inner, user: video.user }, { ...innerDraft, contentType })
+    const { contents, change } = this.#around
+    const { id } = await contents.create({ contentType, expiresIn: DAY }, { user: video.user, maxBytes: null, maxStored: null })
     await change(() => ({ building: id }))
     const body = open()
     try {
-      await engine.write(inner, id, { start: 0, body, own: true, atomic: true })
+      await contents.write(id, { start: 0, body, own: true, atomic: true })
     } catch (error) {
       // No client sent this body: if it breaks off, the fault is ours.
       throw error instanceof BodyCut ? new StorageTrouble({ cause: error.cause }) : error
     } finally {
       body.destroy()
     }
-    return await engine.update(inner, id, () => ({ expiresAt: null }))
+    return await contents.keep(id)
   }
 
   async #refused (video: Upload, clip: Upload, error: JoinFailed): Promise<boolean> {

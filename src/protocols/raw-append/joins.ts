@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream'
-import { assertUploading, type Caller, internalCaller, type UploadEngine } from '../../engine/index.js'
+import { assertUploading, type Caller, type ScratchUploads, type UploadEngine } from '../../engine/index.js'
 import { SizeLimitExceeded, UploadBusy, UploadGone, UploadNotFound } from '../../errors.js'
 import { type Upload, offsetOf } from '../../upload.js'
 import { noData } from './errors.js'
-import { type Change, DAY, innerDraft, JoinJob } from './join-job.js'
+import { type Change, DAY, JoinJob } from './join-job.js'
 import type { Joiner, JoinEvents } from './joiner.js'
 import { innerIdsOf, protocolStateOf, stateOf } from './video.js'
 
@@ -13,21 +13,27 @@ const ENQUEUE_ATTEMPTS = 100
 /** The video has changed since its bytes were counted. */
 class CountedInVain extends Error {}
 
+export interface JoinParts {
+  readonly engine: UploadEngine
+  /** The mount itself, which sees all of its videos. */
+  readonly own: Caller
+  readonly contents: ScratchUploads
+}
+
 /** Takes clips in, and has them joined to their videos apart from the requests: one job a video, a few at a time. */
 export class Joins {
   readonly #engine: UploadEngine
   readonly #own: Caller
-  readonly #inner: Caller
+  readonly #contents: ScratchUploads
   readonly #joiner: Joiner
   readonly #events: JoinEvents
   readonly #waiting = new Set<string>()
   readonly #running = new Set<string>()
 
-  /** @param own the mount's own caller */
-  constructor (engine: UploadEngine, own: Caller, joiner: Joiner, events: JoinEvents) {
+  constructor ({ engine, own, contents }: JoinParts, joiner: Joiner, events: JoinEvents) {
     this.#engine = engine
     this.#own = own
-    this.#inner = internalCaller(own)
+    this.#contents = contents
     this.#joiner = joiner
     this.#events = events
     engine.on('remove', video => {
@@ -41,23 +47,22 @@ export class Joins {
    * @throws {Refusal} {@link SizeLimitExceeded} {@link QuotaExceeded} {@link UploadGone} and as a write
    */
   async addClip (caller: Caller, video: Upload, body: Readable, length: number | undefined): Promise<boolean> {
-    const engine = this.#engine
     await this.#assertWhole(video)
     const room = caller.maxBytes === null ? null : caller.maxBytes - await this.#bytesOf(video)
     if (room !== null && (room < 0 || (length ?? 0) > room)) throw new SizeLimitExceeded(caller.maxBytes ?? 0)
-    const writer = { ...this.#inner, user: video.user, maxBytes: room, maxStored: caller.maxStored }
-    const { id } = await engine.create(writer, { ...innerDraft, contentType: video.contentType })
+    const owner = { user: video.user, maxBytes: room, maxStored: caller.maxStored }
+    const { id } = await this.#contents.create({ contentType: video.contentType, expiresIn: DAY }, owner)
     let first: boolean
     try {
-      const { upload } = await engine.write(writer, id, { start: 0, body, ...length !== undefined && { length }, atomic: true })
+      const upload = await this.#contents.write(id, { start: 0, body, ...length !== undefined && { length }, atomic: true }, owner)
       if (offsetOf(upload) === 0) throw noData()
       first = await this.#enqueue(caller, video.id, upload)
     } catch (error) {
-      await engine.remove(this.#inner, id).catch(() => {})
+      await this.#contents.remove(id).catch(() => {})
       throw error instanceof SizeLimitExceeded ? new SizeLimitExceeded(caller.maxBytes ?? 0) : error
     }
     // Last: a crash before leaves a clip that no reply has named, and that expires.
-    await engine.update(this.#inner, id, () => ({ expiresAt: null }))
+    await this.#contents.keep(id)
     if (!first) this.wake(video.id)
     return first
   }
@@ -119,10 +124,10 @@ export class Joins {
       for (const id of innerIdsOf(state)) named.add(id)
       if (state.clips.length > 0 || state.building !== null || state.stale.length > 0) this.wake(video.id)
     }
-    for await (const inner of this.#engine.scan({ protocol: this.#own.protocol ?? '', internal: true, status: 'uploading' })) {
+    for await (const inner of this.#contents.list()) {
       // A clip that is coming in expires, until its video names it.
       if (named.has(inner.id)) {
-        if (inner.expiresAt !== null) await this.#engine.update(this.#inner, inner.id, () => ({ expiresAt: null }))
+        if (inner.expiresAt !== null) await this.#contents.keep(inner.id)
       } else if (inner.expiresAt === null && inner.createdAt < before) await this.#removeAll([inner.id])
     }
   }
@@ -135,7 +140,7 @@ export class Joins {
         if (video?.status !== 'uploading') return false
         const change = async (next: Change): Promise<Upload> => await this.#change(videoId, next)
         const removeAll = async (ids: readonly string[]): Promise<void> => { await this.#removeAll(ids) }
-        const around = { engine: this.#engine, inner: this.#inner, joiner: this.#joiner, events: this.#events, change, removeAll }
+        const around = { engine: this.#engine, contents: this.#contents, joiner: this.#joiner, events: this.#events, change, removeAll }
         return await new JoinJob(around).run(video)
       })
       if (progress !== true) return
@@ -157,7 +162,7 @@ export class Joins {
     const { content, clips } = stateOf(video)
     let bytes = content === null ? offsetOf(video) : 0
     for (const id of content === null ? clips : [content, ...clips]) {
-      const part = await this.#engine.get(this.#inner, id).catch(unlessMissing)
+      const part = await this.#contents.get(id).catch(unlessMissing)
       if (part !== undefined) bytes += offsetOf(part)
       else {
         // A job may just have put one file in the place of these.
@@ -175,7 +180,7 @@ export class Joins {
     try {
       if (content === null) await engine.present(video)
       for (const id of content === null ? clips : [content, ...clips]) {
-        const part = await engine.get(this.#inner, id).catch(unlessMissing)
+        const part = await this.#contents.get(id).catch(unlessMissing)
         if (part !== undefined) await engine.present(part)
       }
     } catch (error) {
@@ -189,7 +194,7 @@ export class Joins {
 
   async #removeAll (ids: readonly string[]): Promise<void> {
     for (const id of ids) {
-      await this.#engine.remove(this.#inner, id).catch(unlessMissing)
+      await this.#contents.remove(id).catch(unlessMissing)
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Caller } from '../../engine/index.js'
+import type { Caller, ScratchUploads } from '../../engine/index.js'
 import { UserRequired } from '../../errors.js'
 import type { Upload } from '../../upload.js'
 import type { Uploads } from '../contract.js'
@@ -8,8 +8,8 @@ import type { Joins } from './joins.js'
 /** One registration of the protocol: its options with their defaults. */
 export interface Mount {
   readonly uploads: Uploads
-  /** The mount itself, which sees all of its videos. */
-  readonly own: Caller
+  /** What the videos have where clips are joined. */
+  readonly contents: ScratchUploads
   readonly joins: Joins | undefined
   readonly expirationDelta: number | null
   readonly contentType: string

@@ -1,0 +1,183 @@
+import { Readable } from 'node:stream'
+import { BodyCut, BodyStalled, QuotaExceeded, SizeLimitExceeded, UploadBusy } from '../../errors.js'
+import { type ByteRange, type Upload, type UploadingUpload, offsetOf } from '../../upload.js'
+import { sameBytes } from '../body/same-bytes.js'
+import { type Caller, internalCaller, type UploadDraft } from '../caller.js'
+import { callAdapter, type RecordQuery } from '../records/upload-records.js'
+import type { WriteRequest } from './write.js'
+
+/** Bytes of a body that wait in memory before they go to the storage. */
+const MEMORY_BYTES = 256 * 1024
+
+/** What scratch uploads are made with. */
+export interface ScratchVerbs {
+  create (caller: Caller, draft: UploadDraft): Promise<Upload>
+  write (caller: Caller, id: string, request: WriteRequest): Promise<{ readonly upload: Upload }>
+  replace (caller: Caller, id: string, start: number, aside: Upload): Promise<Upload>
+  read (upload: Upload, range: ByteRange): Readable
+  get (caller: Caller, id: string): Promise<Upload>
+  update (
+    caller: Caller, id: string, change: (upload: Upload) => Partial<Pick<Upload, 'expiresAt'>>
+  ): Promise<Upload>
+  remove (caller: Caller, id: string): Promise<void>
+  scan (query: RecordQuery): AsyncGenerator<Upload, void, undefined>
+}
+
+/** What a scratch upload is given; `expiresIn` in ms, null for never. */
+export type ScratchDraft = Pick<UploadDraft, 'expiresIn'> & Partial<Pick<UploadDraft, 'filename' | 'contentType' | 'size' | 'oneRequest'>>
+
+const EMPTY = {
+  filename: '',
+  contentType: null,
+  metadata: {},
+  protocolState: {},
+  size: null,
+  chunkSize: null,
+  checksum: null,
+  serial: false
+} as const
+
+/** Whose the bytes are, and how many there may be. */
+export type ScratchOwner = Pick<Caller, 'user' | 'maxBytes' | 'maxStored'>
+
+/** A body that was read before its place was known. */
+export interface SpooledBody {
+  /** Bytes. */
+  readonly length: number
+  /** Bytes that count in a quota until the body is discarded. */
+  readonly counted: number
+  open (): Readable
+  /** Lets go of the bytes. Never throws: what cannot be removed now expires. */
+  discard (): Promise<void>
+}
+
+/**
+ * Uploads that only serve others of a mount, such as a part whose place is not known yet. They are unknown to the mount's clients, do not
+ * count as open ones, and the host is neither asked nor told of them. Their bytes count in their owner's quota.
+ */
+export class ScratchUploads {
+  readonly #engine: ScratchVerbs
+  readonly #caller: Caller
+
+  /** @param caller the owner, where none is named: its quota holds twice over, as the bytes have a place of their own there */
+  constructor (engine: ScratchVerbs, caller: Caller) {
+    this.#engine = engine
+    this.#caller = internalCaller(caller)
+  }
+
+  /** Makes an empty one. @throws {SizeLimitExceeded} {@link QuotaExceeded} */
+  async create (draft: ScratchDraft, owner?: ScratchOwner): Promise<Upload> {
+    return await this.#engine.create({ ...this.#caller, ...owner }, { ...EMPTY, ...draft })
+  }
+
+  /**
+   * Stores a body in a scratch upload.
+   * @throws as a write
+   */
+  async write (id: string, request: WriteRequest, owner?: ScratchOwner): Promise<Upload> {
+    return (await this.#engine.write({ ...this.#caller, ...owner }, id, request)).upload
+  }
+
+  /** @throws {UploadNotFound} also for uploads that are not scratch ones */
+  async get (id: string): Promise<Upload> {
+    return await this.#engine.get(this.#caller, id)
+  }
+
+  /** Lets the upload stay until it is removed. @throws {UploadNotFound} */
+  async keep (id: string): Promise<Upload> {
+    return await this.#engine.update(this.#caller, id, () => ({ expiresAt: null }))
+  }
+
+  /** @throws {UploadNotFound} {@link UploadGone} */
+  async remove (id: string): Promise<void> {
+    await this.#engine.remove(this.#caller, id)
+  }
+
+  /** All of the mount's. */
+  list (): AsyncGenerator<Upload, void, undefined> {
+    return this.#engine.scan({ protocol: this.#caller.protocol ?? '', internal: true, status: 'uploading' })
+  }
+}
+
+/**
+ * Reads a body to its end: a small one into memory, another into a scratch upload in the same storage.
+ * @param expiresIn ms after which one that was left there expires
+ * @throws {BodyCut} {@link BodyStalled} {@link SizeLimitExceeded} {@link QuotaExceeded} and what else a write throws; nothing is left then
+ */
+export async function spool (engine: ScratchVerbs, client: Caller, body: Readable, expiresIn: number): Promise<SpooledBody> {
+  const start: Buffer[] = []
+  let length = 0
+  try {
+    for await (const data of body.iterator({ destroyOnReturn: false })) {
+      start.push(data)
+      length += start.at(-1)?.length ?? 0
+      if (length > MEMORY_BYTES) break
+    }
+  } catch (cause) {
+    throw cause instanceof BodyStalled ? cause : new BodyCut({ cause })
+  }
+  const bytes = Buffer.concat(start)
+  if (length <= MEMORY_BYTES) {
+    return { length, counted: 0, open: () => Readable.from([bytes], { objectMode: false }), discard: async () => {} }
+  }
+  body.unshift(bytes)
+  return await intoStorage(engine, client, body, expiresIn)
+}
+
+async function intoStorage (engine: ScratchVerbs, client: Caller, body: Readable, expiresIn: number): Promise<SpooledBody> {
+  const scratch = new ScratchUploads(engine, client)
+  // There may be a place for it that is reserved. More than all that the user may have never has one.
+  const { maxBytes, maxStored } = client
+  const maxLength = maxStored ?? Infinity
+  const { id } = await scratch.create({ expiresIn, oneRequest: true })
+  const discard = async (): Promise<void> => { await scratch.remove(id).catch(() => {}) }
+  try {
+    const upload = await scratch.write(id, { start: 0, body, atomic: true, maxLength })
+    const length = offsetOf(upload)
+    return { length, counted: length, open: () => engine.read(upload, [0, length]), discard }
+  } catch (error) {
+    await discard()
+    const isOver = maxStored !== null &&
+      (error instanceof QuotaExceeded || (error instanceof SizeLimitExceeded && maxStored < (maxBytes ?? Infinity)))
+    throw isOver ? new QuotaExceeded(maxStored, maxStored + 1) : error
+  }
+}
+
+/** Bytes that are to take the place of others. */
+export interface Replacement {
+  readonly range: ByteRange
+  /** Must have as many bytes as the range. */
+  readonly body: Readable
+  /** ms after which what was kept aside, and could be neither put in its place nor removed, is swept. */
+  readonly expiresIn: number
+}
+
+/**
+ * Puts a body in the place of stored bytes, if it differs from them. It is kept aside until it is whole, so that one which is cut or too
+ * long loses nothing.
+ * @throws {UploadBusy} no room for it now, and as a write and a replacement
+ */
+export async function replaceBytes (
+  engine: ScratchVerbs, caller: Caller, upload: UploadingUpload, { range: [start, end], body, expiresIn }: Replacement
+): Promise<void> {
+  const scratch = new ScratchUploads(engine, caller)
+  const length = end - start
+  const { filename } = upload
+  const { id } = await scratch.create({ filename, size: length, expiresIn }).catch((error: unknown) => {
+    // Bodies that are kept aside at the same time have it, for a moment.
+    throw error instanceof QuotaExceeded ? new UploadBusy({ cause: error }) : error
+  })
+  let handedOver = false
+  try {
+    const aside = await scratch.write(id, { start: 0, length, body, atomic: true })
+    // What is just being replaced is neither old nor new: nothing can be equal to it.
+    const isSame = async (): Promise<boolean> => {
+      return await sameBytes(engine.read(upload, [start, end]), engine.read(aside, [0, length]))
+    }
+    if (upload.replacing === undefined && await callAdapter(isSame)) return
+    handedOver = true
+    await engine.replace(caller, upload.id, start, aside)
+  } finally {
+    if (!handedOver) await scratch.remove(id).catch(() => {})
+  }
+}
