@@ -3,7 +3,7 @@ import type { BodyPace } from '../../body-pace.js'
 import { LengthMismatch } from '../../errors.js'
 import { readBody } from './read-body.js'
 
-export interface LengthRules {
+interface LengthRules {
   /** How slowly the body may come. */
   readonly pace: BodyPace
   /** Up to how many bytes of it are read where `stored` of them have passed. */

@@ -1,13 +1,18 @@
 import { type Route, declareRoutes } from '../../http/routing/routes.js'
-import { complete, single } from './complete.js'
-import type { Mount } from './mount.js'
+import { chunk } from './chunk.js'
+import { complete } from './complete.js'
+import { handlerOf, type Mount, type Verb } from './context.js'
+import { create } from './create.js'
+import { detail } from './detail.js'
+import { download } from './download.js'
+import { wordingOf } from './errors.js'
+import { list } from './list.js'
 import { type ContentRangeOptions, checkContentRangeOptions, settingsOf } from './options.js'
-import { postChunk, postComplete } from './parent.js'
-import { putFirst, putNext } from './put.js'
-import { detail, download, list } from './read.js'
+import { parentChunk } from './parent-chunk.js'
+import { parentComplete } from './parent-complete.js'
 import { remove } from './remove.js'
 import { schemasOf } from './schemas.js'
-import { wordingOf } from './wording.js'
+import { single } from './single.js'
 import type { Protocol } from '../contract.js'
 
 export type { DialectName } from './dialect.js'
@@ -40,30 +45,23 @@ export function contentRange (options: ContentRangeOptions = {}): Protocol {
 
 function routesOf (mount: Mount): readonly Route[] {
   const { dialectName, allowDelete } = mount.settings
-  const schemas = schemasOf(mount.settings)
-  if (dialectName === 'parent') {
-    return [
-      { name: 'chunk', method: 'POST', url: '/upload/', schema: schemas.parentChunk, handler: postChunk(mount) },
-      { name: 'complete', method: 'POST', url: '/complete/', schema: schemas.parentComplete, handler: postComplete(mount) }
-    ]
-  }
-  const routes: Route[] = [
-    { name: 'create', method: 'PUT', url: '/', schema: schemas.firstChunk, handler: putFirst(mount) },
-    { name: 'single', method: 'POST', url: '/', schema: schemas.single, handler: single(mount) },
-    { name: 'chunk', method: 'PUT', url: '/:id/', schema: schemas.chunk, handler: putNext(mount) },
-    { name: 'complete', method: 'POST', url: '/:id/', schema: schemas.complete, handler: complete(mount) }
-  ]
-  if (dialectName === 'drf') {
-    routes.push({ name: 'list', method: ['GET', 'HEAD'], url: '/', schema: schemas.list, handler: list(mount) })
-    routes.push({ name: 'detail', method: ['GET', 'HEAD'], url: '/:id/', schema: schemas.detail, handler: detail(mount) })
-  }
   const { downloads } = mount.uploads.settings
-  if (downloads !== false) {
-    const handler = download(mount, downloads)
-    routes.push({ name: 'download', method: ['GET', 'HEAD'], url: '/:id/file/', schema: schemas.download, handler })
+  const schemas = schemasOf(mount.settings)
+  const route = (name: keyof typeof schemas, method: Route['method'], url: string, verb: Verb): Route => ({
+    name, method, url, schema: schemas[name], handler: handlerOf(mount, verb)
+  })
+  if (dialectName === 'parent') {
+    return [route('chunk', 'POST', '/upload/', parentChunk), route('complete', 'POST', '/complete/', parentComplete)]
   }
-  if (allowDelete) routes.push({ name: 'remove', method: 'DELETE', url: '/:id/', schema: schemas.remove, handler: remove(mount) })
-  return routes
+  return [
+    route('create', 'PUT', '/', create),
+    route('single', 'POST', '/', single),
+    route('chunk', 'PUT', '/:id/', chunk),
+    route('complete', 'POST', '/:id/', complete),
+    ...dialectName === 'drf' ? [route('list', ['GET', 'HEAD'], '/', list), route('detail', ['GET', 'HEAD'], '/:id/', detail)] : [],
+    ...downloads === false ? [] : [route('download', ['GET', 'HEAD'], '/:id/file/', download(downloads))],
+    ...allowDelete ? [route('remove', 'DELETE', '/:id/', remove)] : []
+  ]
 }
 
 /** `Allow` in the order that the originals send. */

@@ -1,5 +1,5 @@
 import { SizeLimitExceeded } from '../../errors.js'
-import { Refused } from './wording.js'
+import { Refusal } from './errors.js'
 
 /** Where a chunk stands in its file; `length` may be negative where a client counted backwards. */
 export interface ChunkRange {
@@ -20,7 +20,7 @@ export function chunkLength (header: string | undefined): number | undefined {
  * `bytes 0-9/20` in exactly this form, as the original has it; undefined for any other. Numbers may have any length.
  * @param checkTotal throws where the total is beyond the limit
  * @param late leaves the limit to a later check, unless the total is no number to count with
- * @throws {Refused} the chunk ends beyond the total {@link SizeLimitExceeded}
+ * @throws {Refusal} the chunk ends beyond the total {@link SizeLimitExceeded}
  */
 export function parseContentRange (
   header: string | undefined, checkTotal: (total: number) => void, late: boolean
@@ -28,7 +28,7 @@ export function parseContentRange (
   const [, first, last, whole] = CONTENT_RANGE.exec(header ?? '') ?? []
   if (first === undefined || last === undefined || whole === undefined) return undefined
   const [start, end, total] = [BigInt(first), BigInt(last), BigInt(whole)]
-  if (end >= total) throw new Refused(`End of chunk exceeds reported total (${total} bytes)`)
+  if (end >= total) throw new Refusal(`End of chunk exceeds reported total (${total} bytes)`)
   const countable = total <= BigInt(Number.MAX_SAFE_INTEGER)
   if (!late || !countable) checkTotal(Number(total))
   if (!countable) throw new SizeLimitExceeded(Number.MAX_SAFE_INTEGER)

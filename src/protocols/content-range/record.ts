@@ -1,13 +1,8 @@
 import type { FastifyRequest } from 'fastify'
-import { readUploadId, uuidOf } from '../../http/fields/upload-id.js'
+import { uuidOf } from '../../http/fields/upload-id.js'
 import { mountAddress } from '../../http/routing/mount-address.js'
 import { type JsonObject, type Upload, offsetOf } from '../../upload.js'
 import type { ContentRangeSettings } from './options.js'
-
-/** The upload that the URL names; empty for one that cannot be. */
-export function idOf ({ params }: FastifyRequest): string {
-  return readUploadId(typeof params === 'object' && params !== null && 'id' in params ? params.id : undefined)
-}
 
 /** An upload as clients see it: every field that any of the systems sends. */
 export function wireRecord (upload: Upload, request: FastifyRequest, settings: ContentRangeSettings): JsonObject {
@@ -39,4 +34,9 @@ function urlOf (id: string, request: FastifyRequest, { prefix, baseUrl }: Conten
 
 function time (ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString()
+}
+
+/** Of removed uploads only expired ones, whose records the host keeps, are still told of. */
+export function isShown (upload: Upload): boolean {
+  return upload.status !== 'removed' || upload.reason === 'expired'
 }

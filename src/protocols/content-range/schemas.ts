@@ -32,15 +32,13 @@ type RouteSchema = FastifySchema & { readonly summary: string }
 /** What each route takes and answers: documentation, as the protocol checks requests in its own words. */
 interface Schemas {
   readonly chunk: RouteSchema
-  readonly firstChunk: RouteSchema
+  readonly create: RouteSchema
   readonly single: RouteSchema
   readonly complete: RouteSchema
   readonly list: RouteSchema
   readonly detail: RouteSchema
   readonly download: RouteSchema
   readonly remove: RouteSchema
-  readonly parentChunk: RouteSchema
-  readonly parentComplete: RouteSchema
 }
 
 export function schemasOf ({ checksum, fieldNames: [field = 'file'], dialectName }: ContentRangeSettings): Schemas {
@@ -59,28 +57,33 @@ export function schemasOf ({ checksum, fieldNames: [field = 'file'], dialectName
     'multipart/form-data': Type.Object({ [field]: File, filename }),
     'application/octet-stream': File
   })
-  const uploadId = { upload_id: Type.String() }
+  const parentChunk = {
+    summary: 'First or next chunk',
+    headers: Type.Partial(headers),
+    body: body({ 'multipart/form-data': Type.Object({ [field]: File, upload_id: Type.Optional(Type.String()) }) }),
+    response: answer(record)
+  }
+  const parentComplete = {
+    summary: 'Complete an upload',
+    body: body(form(Type.Object({ upload_id: Type.String(), ...digest }))),
+    response: answer(Type.Object({}, MORE))
+  }
   return {
-    firstChunk: { summary: 'First chunk of a new upload', headers, body: chunk, response: answer(record) },
-    chunk: { summary: 'Next chunk', params: Params, headers, body: chunk, response: answer(record) },
+    create: { summary: 'First chunk of a new upload', headers, body: chunk, response: answer(record) },
+    chunk: dialectName === 'parent'
+      ? parentChunk
+      : { summary: 'Next chunk', params: Params, headers, body: chunk, response: answer(record) },
     single: {
       summary: 'Whole file in one request',
       body: body({ 'multipart/form-data': Type.Object({ [field]: File, filename, ...digest }) }),
       response: answer(record)
     },
-    complete: { summary: 'Complete an upload', params: Params, body: body(form(Type.Object(digest))), response: answer(record) },
+    complete: dialectName === 'parent'
+      ? parentComplete
+      : { summary: 'Complete an upload', params: Params, body: body(form(Type.Object(digest))), response: answer(record) },
     list: { summary: 'Own uploads', response: answer(Type.Array(record)) },
     detail: { summary: 'One upload', params: Params, response: answer(record) },
     download: { summary: 'The bytes of a finished upload', params: Params, response: { '4xx': Failure } },
-    remove: { summary: 'Abort an upload', params: Params, response: { 204: Type.Null(), '4xx': Failure } },
-    parentChunk: {
-      summary: 'First or next chunk',
-      headers: Type.Partial(headers),
-      body: body({ 'multipart/form-data': Type.Object({ [field]: File, upload_id: Type.Optional(Type.String()) }) }),
-      response: answer(record)
-    },
-    parentComplete: {
-      summary: 'Complete an upload', body: body(form(Type.Object({ ...uploadId, ...digest }))), response: answer(Type.Object({}, MORE))
-    }
+    remove: { summary: 'Abort an upload', params: Params, response: { 204: Type.Null(), '4xx': Failure } }
   }
 }

@@ -8,20 +8,20 @@ import type { JsonObject, JsonValue } from '../../upload.js'
 import type { Dialect } from './dialect.js'
 
 /** A refusal that only this contract knows, worded where the rule stands. */
-export class Refused extends Error {
+export class Refusal extends Error {
   constructor (readonly detail: JsonValue, readonly statusCode = 400) { super(typeof detail === 'string' ? detail : 'Invalid field') }
 }
 
-export const noChunk = (): Refused => new Refused('No chunk file was submitted')
-export const unsupportedMediaType = (type: string): Refused => new Refused(`Unsupported media type "${type}" in request.`, 415)
-export const emptyFile = (): Refused => new Refused({ file: ['The submitted file is empty.'] })
+export const noChunk = (): Refusal => new Refusal('No chunk file was submitted')
+export const unsupportedMediaType = (type: string): Refusal => new Refusal(`Unsupported media type "${type}" in request.`, 415)
+export const emptyFile = (): Refusal => new Refusal({ file: ['The submitted file is empty.'] })
 
 /** Turns errors into the contract's answers; those of the host's hooks and unknown ones are left to the host. */
 export function wordingOf (dialect: Dialect, algorithm: string | false): NonNullable<RouteSetting['wordError']> {
   const answer = (statusCode: number, detail: JsonValue, more: JsonObject = {}): WordedError => ({ statusCode, body: { detail, ...more } })
 
   const word: NonNullable<RouteSetting['wordError']> = (error, request) => {
-    if (error instanceof Refused) return answer(error.statusCode, error.detail)
+    if (error instanceof Refusal) return answer(error.statusCode, error.detail)
     if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return answer(415, unsupportedMediaType(contentType(request)).detail)
     if (error instanceof UploadNotFound) return answer(404, 'Not found.')
     if (error instanceof UploadExpired) return answer(410, 'Upload has expired')

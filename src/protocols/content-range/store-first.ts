@@ -1,13 +1,11 @@
-import type { FastifyBaseLogger } from 'fastify'
 import { OffsetMismatch, TakenOver, UploadComplete, UploadNotFound } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
 import { type Upload, offsetOf } from '../../upload.js'
-import type { Caller } from '../contract.js'
-import { type Chunk, storeTellingLength } from './chunk.js'
+import { type Context, lacksUser } from './context.js'
+import { Refusal, emptyFile } from './errors.js'
 import { earlyName, lateName } from './file-name.js'
-import { type Mount, lacksUser } from './mount.js'
 import type { ChunkRange } from './range-header.js'
-import { Refused, emptyFile } from './wording.js'
+import { type Chunk, storeTellingLength } from './request-chunk.js'
 
 /** What a new upload does once its first bytes are stored and the form is read. */
 type Then<T> = (upload: Upload) => Promise<T>
@@ -17,11 +15,11 @@ type Then<T> = (upload: Upload) => Promise<T>
  * @param range where the chunk stands; undefined takes the chunk as the whole file
  */
 export async function storeFirst<T> (
-  { uploads: { engine }, settings }: Mount, caller: Caller, chunk: Chunk, range: ChunkRange | undefined, log: FastifyBaseLogger,
-  then: Then<T>
+  context: Context, chunk: Chunk, range: ChunkRange | undefined, then: Then<T>
 ): Promise<T> {
+  const { engine, settings, caller } = context
   if (range !== undefined && range.start !== 0) throw new OffsetMismatch(0, range.start)
-  if (lacksUser(settings, caller)) throw new Refused('Upload requires user authentication but user cannot be determined')
+  if (lacksUser(context)) throw new Refusal('Upload requires user authentication but user cannot be determined')
   const nameKnown = chunk.fields.has('filename')
   const told = earlyName(chunk)
   const filename = cleanFileName(told)
@@ -50,21 +48,19 @@ export async function storeFirst<T> (
     const isLate = late !== undefined && cleanFileName(late) !== filename && upload.filename === filename
     return await then(isLate ? await engine.amend(caller, id, { filename: late }) : upload)
   } catch (error) {
-    if (!(error instanceof TakenOver)) await takeBack(engine, caller, id, !chunk.atomic, log)
+    if (!(error instanceof TakenOver)) await takeBack(context, id, !chunk.atomic)
     throw error
   }
 }
 
 /** Removes what a failed request has begun. Of a raw body that was cut, stored bytes stay if its user can find the upload again. */
-async function takeBack (
-  engine: Mount['uploads']['engine'], caller: Caller, id: string, keepsBytes: boolean, log: FastifyBaseLogger
-): Promise<void> {
+async function takeBack ({ engine, caller, request }: Context, id: string, keepsBytes: boolean): Promise<void> {
   const findable = caller.user !== null || !caller.restricted
   const onRemove = async (upload: Upload): Promise<void> => {
     if (upload.status === 'complete' || (keepsBytes && findable && offsetOf(upload) > 0)) throw new UploadComplete()
   }
   await engine.remove({ ...caller, hooks: { onRemove } }, id).catch((error: unknown) => {
     if (error instanceof UploadComplete || error instanceof UploadNotFound) return
-    log.warn({ err: error, upload: id }, 'a failed upload could not be removed; it is left to the sweeper')
+    request.log.warn({ err: error, upload: id }, 'a failed upload could not be removed; it is left to the sweeper')
   })
 }
