@@ -27,7 +27,7 @@ import { chunkEnd } from './body/write-window.js'
 import { Quota } from './limits/quota.js'
 import { callAdapter, assertUploading, type RecordQuery, UploadRecords, shortOf } from './records/upload-records.js'
 import { Replacements } from './operations/replace.js'
-import { type Replacement, replaceBytes, ScratchUploads, spool, type SpooledBody } from './operations/scratch.js'
+import { type Replacement, replaceBytes, type ScratchUploads, scratchUploads, spool, type SpooledBody } from './operations/scratch.js'
 import type { SaveEvery } from './body/progress-saver.js'
 import { Syncer } from './durability/syncer.js'
 import { type UploadLockRequest, UploadLocks } from './locking/upload-locks.js'
@@ -446,7 +446,7 @@ export class UploadEngine extends EventEmitter<UploadEvents> {
 
   /** Uploads that only serve others of the caller's mount: neither clients nor the host see them. */
   scratch (caller: Caller): ScratchUploads {
-    return new ScratchUploads(this, caller)
+    return scratchUploads(this, caller)
   }
 
   /**

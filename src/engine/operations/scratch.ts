@@ -53,49 +53,33 @@ export interface SpooledBody {
 
 /**
  * Uploads that only serve others of a mount, such as a part whose place is not known yet. They are unknown to the mount's clients, do not
- * count as open ones, and the host is neither asked nor told of them. Their bytes count in their owner's quota.
+ * count as open ones, and the host is neither asked nor told of them. Their bytes count in their owner's quota. Where no owner is named it
+ * is the caller that they were asked for; its quota holds twice over, as the bytes have a place of their own there.
  */
-export class ScratchUploads {
-  readonly #engine: ScratchVerbs
-  readonly #caller: Caller
-
-  /** @param caller the owner, where none is named: its quota holds twice over, as the bytes have a place of their own there */
-  constructor (engine: ScratchVerbs, caller: Caller) {
-    this.#engine = engine
-    this.#caller = internalCaller(caller)
-  }
-
+export interface ScratchUploads {
   /** Makes an empty one. @throws {SizeLimitExceeded} {@link QuotaExceeded} */
-  async create (draft: ScratchDraft, owner?: ScratchOwner): Promise<Upload> {
-    return await this.#engine.create({ ...this.#caller, ...owner }, { ...EMPTY, ...draft })
-  }
-
-  /**
-   * Stores a body in a scratch upload.
-   * @throws as a write
-   */
-  async write (id: string, request: WriteRequest, owner?: ScratchOwner): Promise<Upload> {
-    return (await this.#engine.write({ ...this.#caller, ...owner }, id, request)).upload
-  }
-
+  create (draft: ScratchDraft, owner?: ScratchOwner): Promise<Upload>
+  /** Stores a body in a scratch upload. @throws as a write */
+  write (id: string, request: WriteRequest, owner?: ScratchOwner): Promise<Upload>
   /** @throws {UploadNotFound} also for uploads that are not scratch ones */
-  async get (id: string): Promise<Upload> {
-    return await this.#engine.get(this.#caller, id)
-  }
-
+  get (id: string): Promise<Upload>
   /** Lets the upload stay until it is removed. @throws {UploadNotFound} */
-  async keep (id: string): Promise<Upload> {
-    return await this.#engine.update(this.#caller, id, () => ({ expiresAt: null }))
-  }
-
+  keep (id: string): Promise<Upload>
   /** @throws {UploadNotFound} {@link UploadGone} */
-  async remove (id: string): Promise<void> {
-    await this.#engine.remove(this.#caller, id)
-  }
-
+  remove (id: string): Promise<void>
   /** All of the mount's. */
-  list (): AsyncGenerator<Upload, void, undefined> {
-    return this.#engine.scan({ protocol: this.#caller.protocol ?? '', internal: true, status: 'uploading' })
+  list (): AsyncGenerator<Upload, void, undefined>
+}
+
+export function scratchUploads (engine: ScratchVerbs, client: Caller): ScratchUploads {
+  const caller = internalCaller(client)
+  return {
+    create: async (draft, owner) => await engine.create({ ...caller, ...owner }, { ...EMPTY, ...draft }),
+    write: async (id, request, owner) => (await engine.write({ ...caller, ...owner }, id, request)).upload,
+    get: async id => await engine.get(caller, id),
+    keep: async id => await engine.update(caller, id, () => ({ expiresAt: null })),
+    remove: async id => { await engine.remove(caller, id) },
+    list: () => engine.scan({ protocol: caller.protocol ?? '', internal: true, status: 'uploading' })
   }
 }
 
@@ -125,7 +109,7 @@ export async function spool (engine: ScratchVerbs, client: Caller, body: Readabl
 }
 
 async function intoStorage (engine: ScratchVerbs, client: Caller, body: Readable, expiresIn: number): Promise<SpooledBody> {
-  const scratch = new ScratchUploads(engine, client)
+  const scratch = scratchUploads(engine, client)
   // There may be a place for it that is reserved. More than all that the user may have never has one.
   const { maxBytes, maxStored } = client
   const maxLength = maxStored ?? Infinity
@@ -160,7 +144,7 @@ export interface Replacement {
 export async function replaceBytes (
   engine: ScratchVerbs, caller: Caller, upload: UploadingUpload, { range: [start, end], body, expiresIn }: Replacement
 ): Promise<void> {
-  const scratch = new ScratchUploads(engine, caller)
+  const scratch = scratchUploads(engine, caller)
   const length = end - start
   const { filename } = upload
   const { id } = await scratch.create({ filename, size: length, expiresIn }).catch((error: unknown) => {
