@@ -1,7 +1,7 @@
 export { chunkedUpload as default, chunkedUpload } from './plugin.js'
 export type { ChunkedUploadOptions, Duration, HookContext, MaybePromise, UntypedFile } from './options.js'
 export type { HostUploads, UploadFilter } from './host-uploads.js'
-export { allowedHeaders, allowedMethods, exposedHeaders } from './http/routing/cors.js'
+export { allowedHeaders, allowedMethods, exposedHeaders } from './protocols/cors.js'
 
 export { chunkTasks, taskIdOf, uploadIdOf } from './protocols/chunk-tasks/index.js'
 export type {

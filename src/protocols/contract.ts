@@ -9,8 +9,18 @@ export interface Protocol {
   readonly name: string
   /** Below the registration's prefix; empty for none. */
   readonly prefix: string
+  /** The header fields that browsers of other origins need to be allowed. */
+  readonly headers?: CorsHeaders
   /** Declares the routes in a scope of its own, in which bodies arrive as streams, whatever their type. */
   register (scope: FastifyInstance, uploads: Uploads, host: HostApp): void | Promise<void>
+}
+
+/** Header fields for the CORS plugin of the host. */
+export interface CorsHeaders {
+  /** Of replies, which scripts may read (`Access-Control-Expose-Headers`). */
+  readonly expose: readonly string[]
+  /** Of requests, which scripts may send (`Access-Control-Allow-Headers`). */
+  readonly allow: readonly string[]
 }
 
 /** The app around, for protocols that also serve routes of the host. */

@@ -13,9 +13,9 @@ export interface Route {
   readonly method: Method | readonly Method[]
   /** Below the protocol's prefix, with the final slash; the URL without it is served as well. */
   readonly url: string
-  readonly schema?: FastifySchema
+  readonly schema?: FastifySchema | undefined
   /** What plugins of the host look for; the host's own goes first. */
-  readonly config?: object
+  readonly config?: object | undefined
   readonly handler: RouteHandlerMethod
 }
 

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { discoveryConfig } from '../../http/routing/cors.js'
+import { discoveryConfig } from '../../http/routing/discovery-config.js'
 import { continueWhenRead } from '../../http/body/expect-continue.js'
 import { declareRoutes, type Route } from '../../http/routing/routes.js'
 import type { Protocol } from '../contract.js'

@@ -3,7 +3,7 @@ import type { BodyDigest, BodyDigestAlgorithm, BodyHash } from '../../engine/ind
 import { ChecksumMismatch, ChecksumUnsupported } from '../../errors.js'
 import { headerOf } from './headers.js'
 import type { TusSettings } from './options.js'
-import { badHeader } from './refusal.js'
+import { badHeader } from './errors.js'
 
 /** A body that is not what its checksum says was dropped: 460 tells the offset, which has not moved. */
 export function tellOffset (reply: FastifyReply, offset: number, digests: readonly BodyDigest[] | undefined): (error: unknown) => never {

@@ -1,33 +1,34 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import type { Sameness, UploadDraft } from '../../engine/index.js'
 import { BeyondSize, SizeLimitExceeded, UploadGone, UploadNotFound } from '../../errors.js'
 import type { Upload } from '../../upload.js'
-import type { Caller } from '../contract.js'
+import { Refusal } from '../refusal.js'
 import { bodyIn, isEmpty, lengthIn } from './body.js'
 import { digestsOf, tellOffset } from './checksum.js'
 import { type Concat, concatOf } from './concat-header.js'
+import { badHeader, finalTakesNoBytes, refuse, wrongContentType } from './errors.js'
 import { bytesOf, checkVersion, hasUploadType, headerOf, isDeferred } from './headers.js'
 import { locationOf } from './location.js'
 import { parseMetadata, textAt, textsOf } from './metadata.js'
-import { send, setOffset, type TusMount } from './mount.js'
+import { logOf, send, setOffset, type TusContext } from './mount.js'
 import { bytesOfUser, sumOf } from './part-sums.js'
-import { badHeader, Refusal, wrongContentType } from './refusal.js'
 import { stateOf, stored } from './state.js'
 
 /** POST on the mount: creation, with or without the first bytes (tus 1.0.0, creation, creation-with-upload, concatenation). */
-export async function create (mount: TusMount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+export async function create (context: TusContext): Promise<FastifyReply> {
+  const { mount, request, reply } = context
   checkVersion(request)
-  const concat = concatOf(mount, request)
-  const size = declaredSize(request, concat, mount)
-  const draft = draftOf(request, concat, size, mount)
-  const withBody = await checkBody(request, concat, size, mount)
+  const concat = concatOf(context)
+  const size = declaredSize(context, concat)
+  const draft = draftOf(context, concat, size)
+  const withBody = await checkBody(context, concat, size)
   const digests = digestsOf(request, mount.settings)
-  const caller = await mount.caller(request, reply)
-  if (concat?.kind === 'final') return await createFinal(mount, caller, draft, concat, request, reply)
+  const caller = await context.caller()
+  if (concat?.kind === 'final') return await createFinal(context, draft, concat)
 
   const created = await mount.engine.create(caller, draft)
   // Whatever happens to the bytes, the upload exists, and the client can go on with it.
-  announce(mount, request, reply, created)
+  announce(context, created)
   const body = bodyIn(request)
   const empty = body === undefined || !withBody
   if (empty && digests === undefined && created.size !== 0) {
@@ -45,35 +46,37 @@ export async function create (mount: TusMount, request: FastifyRequest, reply: F
     ...length !== undefined && { length },
     ...digests !== undefined && { digests }
   }).catch(tellOffset(reply, 0, digests))
-  announce(mount, request, reply, upload)
+  announce(context, upload)
   setOffset(reply, upload)
   return await send(reply, 201, completed?.reply)
 }
 
 async function createFinal (
-  mount: TusMount, caller: Caller, draft: UploadDraft, concat: Concat & { kind: 'final' }, request: FastifyRequest, reply: FastifyReply
+  context: TusContext, draft: UploadDraft, concat: Concat & { kind: 'final' }
 ): Promise<FastifyReply> {
+  const { mount, reply } = context
   const { engine, finals, settings } = mount
+  const caller = await context.caller()
   // The answer to the first such request may have been lost, and the parts may be gone since: it is the same upload.
   const same = { key: JSON.stringify([concat.raw, stateOf(draft).metadata ?? null]), sources: concat.parts }
-  const final = await engine.findOnce(caller, same) ?? await newFinal(mount, caller, draft, same)
-  reply.header('location', locationOf(mount, request, final.id))
-  const { upload, completed } = await finals.begin(caller, final, mount.log(request))
+  const final = await engine.findOnce(caller, same) ?? await newFinal(context, draft, same)
+  reply.header('location', locationOf(context, final.id))
+  const { upload, completed } = await finals.begin(caller, final, logOf(context))
   if (upload.status === 'complete') setOffset(reply, upload)
   else if (!settings.extensions.has('concatenation-unfinished')) {
-    throw new Refusal(503, 'CONCAT', 'The concatenation goes on', { 'retry-after': '5' })
+    throw new Refusal(503, 'The concatenation goes on', { code: 'CONCAT', headers: { 'retry-after': '5' } })
   }
   mount.setExpires(reply, upload)
   return await send(reply, 201, completed?.reply)
 }
 
-async function newFinal (
-  { engine, finals, settings }: TusMount, caller: Caller, draft: UploadDraft, same: Sameness
-): Promise<Upload> {
+async function newFinal (context: TusContext, draft: UploadDraft, same: Sameness): Promise<Upload> {
+  const { engine, finals, settings } = context.mount
+  const caller = await context.caller()
   try {
     const parts = await finals.parts(caller, same.sources)
     if (!settings.extensions.has('concatenation-unfinished') && parts.some(part => part.status !== 'complete')) {
-      throw new Refusal(400, 'CONCAT', 'Upload-Concat names an upload that is not complete')
+      throw refuse(400, 'CONCAT', 'Upload-Concat names an upload that is not complete')
     }
     const least = parts.reduce((sum, part) => sum + (part.size ?? 0), 0)
     if (caller.maxBytes !== null && least > caller.maxBytes) throw new SizeLimitExceeded(caller.maxBytes)
@@ -87,13 +90,14 @@ async function newFinal (
   }
 }
 
-function announce (mount: TusMount, request: FastifyRequest, reply: FastifyReply, upload: Upload): void {
-  reply.header('location', locationOf(mount, request, upload.id)).removeHeader('upload-expires')
+function announce (context: TusContext, upload: Upload): void {
+  const { mount, reply } = context
+  reply.header('location', locationOf(context, upload.id)).removeHeader('upload-expires')
   mount.setExpires(reply, upload)
 }
 
 /** Bytes; null while unknown. @throws {Refusal} 400 */
-function declaredSize (request: FastifyRequest, concat: Concat | undefined, { settings }: TusMount): number | null {
+function declaredSize ({ request, mount: { settings } }: TusContext, concat: Concat | undefined): number | null {
   const length = bytesOf(request, 'Upload-Length')
   const deferred = isDeferred(request)
   if (concat?.kind === 'final') {
@@ -105,9 +109,8 @@ function declaredSize (request: FastifyRequest, concat: Concat | undefined, { se
   return length ?? null
 }
 
-function draftOf (
-  request: FastifyRequest, concat: Concat | undefined, size: number | null, { checksum, expiresIn }: TusMount
-): UploadDraft {
+function draftOf ({ request, mount }: TusContext, concat: Concat | undefined, size: number | null): UploadDraft {
+  const { checksum, expirationDelta: expiresIn } = mount.settings
   const raw = headerOf(request, 'Upload-Metadata')
   const metadata = parseMetadata(raw ?? '')
   return {
@@ -130,7 +133,7 @@ function draftOf (
 
 /** True when there may be bytes to store. @throws {Refusal} 403, 415 {@link BeyondSize} */
 async function checkBody (
-  request: FastifyRequest, concat: Concat | undefined, size: number | null, { settings, engine }: TusMount
+  { request, mount: { settings, engine } }: TusContext, concat: Concat | undefined, size: number | null
 ): Promise<boolean> {
   const typed = hasUploadType(request) && concat?.kind !== 'final' && settings.extensions.has('creation-with-upload')
   if (!typed) {
@@ -141,5 +144,3 @@ async function checkBody (
   if (length !== undefined && size !== null && length > size) throw new BeyondSize(size)
   return bodyIn(request) !== undefined
 }
-
-export const finalTakesNoBytes = (): Refusal => new Refusal(403, 'FINAL', 'A final upload gets its bytes from its parts alone')

@@ -2,9 +2,9 @@ import { UploadBusy, UploadComplete, UploadGone, UploadNotFound } from '../../er
 import { assertThere, type Completed, type UploadEngine } from '../../engine/index.js'
 import { type CompleteUpload, type Upload, isExpired, laterExpiry } from '../../upload.js'
 import type { Caller } from '../contract.js'
+import { TooManyFinals, refuse } from './errors.js'
 import type { TusSettings } from './options.js'
 import { bytesOfUser, sumOf } from './part-sums.js'
-import { Refusal, TooManyFinals } from './refusal.js'
 import { type TusState, isFinal, isPartial, stateOf, stored } from './state.js'
 
 export interface FinalState {
@@ -44,7 +44,7 @@ export class Concatenations {
   async parts (caller: Caller, ids: readonly string[]): Promise<readonly Upload[]> {
     const parts = await this.#read(caller, ids)
     for (const part of parts) {
-      if (!isPartial(part)) throw new Refusal(400, 'CONCAT', 'Upload-Concat names an upload that is not partial')
+      if (!isPartial(part)) throw refuse(400, 'CONCAT', 'Upload-Concat names an upload that is not partial')
     }
     return parts
   }

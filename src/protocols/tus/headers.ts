@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { mediaType } from '../../http/body/form.js'
-import { badHeader, wrongContentType, wrongVersion } from './refusal.js'
+import { badHeader, wrongContentType, wrongVersion } from './errors.js'
 
 export const TUS_VERSION = '1.0.0'
 

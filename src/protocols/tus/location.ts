@@ -1,9 +1,9 @@
-import type { FastifyRequest } from 'fastify'
-import type { TusMount } from './mount.js'
-import { Refusal } from './refusal.js'
+import type { Refusal } from '../refusal.js'
+import { refuse } from './errors.js'
+import type { TusContext } from './mount.js'
 
 /** The URL of an upload, for Location. */
-export function locationOf (mount: TusMount, request: FastifyRequest, id: string): string {
+export function locationOf ({ mount, request }: TusContext, id: string): string {
   const { origin = '', path } = mount.address(request)
   return `${mount.settings.relativeLocation ? '' : origin}${path}/${id}`
 }
@@ -13,7 +13,7 @@ export function locationOf (mount: TusMount, request: FastifyRequest, id: string
  * The scheme does not count: clients may see https where we see http.
  * @throws {Refusal} 400
  */
-export function idAt (url: string, mount: TusMount, request: FastifyRequest): string {
+export function idAt (url: string, { mount, request }: TusContext): string {
   const { origin = 'http://localhost', path } = mount.address(request)
   const host = origin.slice(origin.indexOf('//') + 2)
   const base = `${origin}${path}/`
@@ -25,4 +25,4 @@ export function idAt (url: string, mount: TusMount, request: FastifyRequest): st
   return id
 }
 
-const notHere = (): Refusal => new Refusal(400, 'CONCAT', 'Upload-Concat names something else than uploads of this server')
+const notHere = (): Refusal => refuse(400, 'CONCAT', 'Upload-Concat names something else than uploads of this server')

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { JsonObject } from '../../upload.js'
-import { badHeader } from './refusal.js'
+import { badHeader } from './errors.js'
 
 /** The pairs of Upload-Metadata, in their order. Keys are compared as they are; values are any bytes. */
 export type TusMetadata = ReadonlyMap<string, Uint8Array>

@@ -1,15 +1,13 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import { assertThere, type BodyDigest, BodyVerifier } from '../../engine/index.js'
 import { BeyondSize, OffsetMismatch, SizeConflict, UploadComplete } from '../../errors.js'
 import { readBody } from '../../http/body/read-body.js'
 import { type CompleteUpload, type Upload, type UploadingUpload, offsetOf } from '../../upload.js'
-import type { Caller } from '../contract.js'
 import { bodyIn, isEmpty, lengthIn } from './body.js'
 import { digestsOf, tellOffset } from './checksum.js'
-import { finalTakesNoBytes } from './create.js'
+import { badHeader, finalTakesNoBytes } from './errors.js'
 import { bytesOf, checkUploadType, checkVersion } from './headers.js'
-import { send, setOffset, type TusMount } from './mount.js'
-import { badHeader } from './refusal.js'
+import { logOf, send, setOffset, type TusContext } from './mount.js'
 import { isFinal, isPartial, lacksCompletion } from './state.js'
 
 /** What a PATCH says of its bytes. */
@@ -21,21 +19,22 @@ interface Chunk {
 }
 
 /** PATCH on an upload: bytes at the offset (tus 1.0.0, core protocol, checksum, creation-defer-length). */
-export async function patch (mount: TusMount, request: FastifyRequest, reply: FastifyReply, id: string): Promise<FastifyReply> {
+export async function patch (context: TusContext): Promise<FastifyReply> {
+  const { mount, request, reply, id } = context
   checkVersion(request)
   checkUploadType(request)
   const offset = bytesOf(request, 'Upload-Offset')
   if (offset === undefined) throw badHeader('Upload-Offset', 'is needed')
   const chunk: Chunk = { offset, size: bytesOf(request, 'Upload-Length'), digests: digestsOf(request, mount.settings) }
-  const caller = await mount.caller(request, reply)
+  const caller = await context.caller()
 
   const known = await mount.engine.get(caller, id)
   assertThere(known)
   if (isFinal(known)) throw finalTakesNoBytes()
-  if (known.status === 'complete') return await repeatLast(mount, request, reply, known, chunk)
-  await mount.finals.keepAlive(caller, known, mount.log(request))
+  if (known.status === 'complete') return await repeatLast(context, known, chunk)
+  await mount.finals.keepAlive(caller, known, logOf(context))
 
-  if (lacksCompletion(known) && offset === known.size - 1) return await completeByLastByte(mount, request, reply, caller, known, chunk)
+  if (lacksCompletion(known) && offset === known.size - 1) return await completeByLastByte(context, known, chunk)
   const length = lengthIn(request)
   const { upload, completed } = await mount.engine.write(caller, id, {
     start: offset,
@@ -52,9 +51,9 @@ export async function patch (mount: TusMount, request: FastifyRequest, reply: Fa
     if (now?.status !== 'complete') throw error
     return { upload: now, completed: undefined }
   })
-  if (upload.status === 'complete' && completed === undefined) return await repeatLast(mount, request, reply, upload, chunk)
-  await mount.finals.keepAlive(caller, upload, mount.log(request))
-  if (completed !== undefined && isPartial(upload)) mount.finals.partCompleted(caller, completed.upload, mount.log(request))
+  if (upload.status === 'complete' && completed === undefined) return await repeatLast(context, upload, chunk)
+  await mount.finals.keepAlive(caller, upload, logOf(context))
+  if (completed !== undefined && isPartial(upload)) mount.finals.partCompleted(caller, completed.upload, logOf(context))
   setOffset(reply, upload)
   mount.setExpires(reply, upload)
   return await send(reply, 204, completed?.reply)
@@ -70,9 +69,9 @@ function checkChunk (upload: UploadingUpload, { offset, size }: Chunk): void {
 type Whole = Upload & { readonly size: number }
 
 /** The last byte comes again, as HEAD has asked for it: it is there already, and what is missing is the completion. */
-async function completeByLastByte (
-  mount: TusMount, request: FastifyRequest, reply: FastifyReply, caller: Caller, { id, size }: Whole, chunk: Chunk
-): Promise<FastifyReply> {
+async function completeByLastByte (context: TusContext, { id, size }: Whole, chunk: Chunk): Promise<FastifyReply> {
+  const { mount, request, reply } = context
+  const caller = await context.caller()
   const { engine, finals } = mount
   const verifier = chunk.digests === undefined ? undefined : new BodyVerifier(chunk.digests)
   let bytes = 0
@@ -90,7 +89,7 @@ async function completeByLastByte (
   }
   const known = await engine.get(caller, id)
   const { upload, reply: wish } = await engine.complete(caller, id, { silent: isPartial(known) })
-  if (isPartial(upload)) finals.partCompleted(caller, upload, mount.log(request))
+  if (isPartial(upload)) finals.partCompleted(caller, upload, logOf(context))
   setOffset(reply, upload)
   mount.setExpires(reply, upload)
   return await send(reply, 204, wish)
@@ -98,7 +97,7 @@ async function completeByLastByte (
 
 /** A complete upload takes no more bytes, but the answer to its last request may have been lost. */
 async function repeatLast (
-  mount: TusMount, request: FastifyRequest, reply: FastifyReply, upload: CompleteUpload, { offset, size, digests }: Chunk
+  { mount, request, reply }: TusContext, upload: CompleteUpload, { offset, size, digests }: Chunk
 ): Promise<FastifyReply> {
   if (offset !== upload.size) throw new OffsetMismatch(upload.size, offset)
   if (size !== undefined && size !== upload.size) throw new SizeConflict(upload.size, size)

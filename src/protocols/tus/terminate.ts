@@ -1,15 +1,16 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import { assertThere } from '../../engine/index.js'
 import type { Caller } from '../contract.js'
+import { refuse } from './errors.js'
 import { checkVersion } from './headers.js'
-import type { TusMount } from './mount.js'
-import { Refusal } from './refusal.js'
+import type { TusContext } from './mount.js'
 import { isPartial } from './state.js'
 
 /** DELETE on an upload: bytes and mostly the record too are freed (tus 1.0.0, termination). */
-export async function terminate (mount: TusMount, request: FastifyRequest, reply: FastifyReply, id: string): Promise<FastifyReply> {
+export async function terminate (context: TusContext): Promise<FastifyReply> {
+  const { mount, request, reply, id } = context
   checkVersion(request)
-  const caller = await mount.caller(request, reply)
+  const caller = await context.caller()
   const known = await mount.engine.get(caller, id)
   assertThere(known)
   const { terminateFinished, keepRecords } = mount.settings
@@ -24,7 +25,7 @@ function sparingFinished (caller: Caller): Caller {
     hooks: {
       ...caller.hooks,
       onRemove: async upload => {
-        if (upload.status === 'complete' && !isPartial(upload)) throw new Refusal(403, 'FINISHED', 'Finished uploads cannot be terminated')
+        if (upload.status === 'complete' && !isPartial(upload)) throw refuse(403, 'FINISHED', 'Finished uploads cannot be terminated')
         await caller.hooks.onRemove?.(upload)
       }
     }
