@@ -13,6 +13,13 @@ const ENQUEUE_ATTEMPTS = 100
 /** The video has changed since its bytes were counted. */
 class CountedInVain extends Error {}
 
+/** What a request brings. */
+export interface Bytes {
+  readonly body: Readable
+  /** Bytes, where the request tells them beforehand. */
+  readonly length: number | undefined
+}
+
 export interface JoinParts {
   readonly engine: UploadEngine
   /** The mount itself, which sees all of its videos. */
@@ -46,7 +53,7 @@ export class Joins {
    * @returns true when it is the first one, which needs no joining
    * @throws {Refusal} {@link SizeLimitExceeded} {@link QuotaExceeded} {@link UploadGone} and as a write
    */
-  async addClip (caller: Caller, video: Upload, body: Readable, length: number | undefined): Promise<boolean> {
+  async addClip (caller: Caller, video: Upload, { body, length }: Bytes): Promise<boolean> {
     await this.#assertWhole(video)
     const room = caller.maxBytes === null ? null : caller.maxBytes - await this.#bytesOf(video)
     if (room !== null && (room < 0 || (length ?? 0) > room)) throw new SizeLimitExceeded(caller.maxBytes ?? 0)

@@ -13,4 +13,4 @@ export const appendSchema: FastifySchema = {
   response: { 200: Type.Object({ message: Type.String() }) }
 }
 
-export const getSchema: FastifySchema = { summary: 'Download a video', params }
+export const downloadSchema: FastifySchema = { summary: 'Download a video', params }
