@@ -1,4 +1,4 @@
-import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller, SpooledBody } from '../../engine/index.js'
 import { BodyCut, ForeignClient, OffsetMismatch, SizeLimitExceeded, StorageTrouble } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
@@ -7,31 +7,32 @@ import { type FormFile, withFormFile } from '../../http/body/form-file.js'
 import { hasBody } from '../../http/body/stream-scope.js'
 import { readUploadId } from '../../http/fields/upload-id.js'
 import type { Upload } from '../../upload.js'
+import type { Context } from '../context.js'
+import { Refusal } from '../refusal.js'
 import { DirectWrite } from './direct-write.js'
-import type { Mount } from './mount.js'
+import { unsupportedType } from './errors.js'
+import type { FormMount } from './mount.js'
 import { recordOf } from './record.js'
-import { Refusal, unsupportedType } from './wording.js'
 
 /** Characters of a name in the original's database. */
 const NAME_LENGTH = 255
 
 /** `POST upload/`: appends the part `file` to the upload `upload_id`, or starts a new upload with it. */
-export function receiveChunk (mount: Mount): RouteHandlerMethod {
-  return async (request, reply) => {
-    if (mediaType(request) !== 'multipart/form-data' && hasBody(request)) throw unsupportedType(request.headers['content-type'])
-    const caller = await mount.caller(request, reply)
-    const upload = await withFormFile(request, { names: mount.fieldNames, missing: noFile }, async file => {
-      const form: ChunkForm = { mount, caller, request, file }
-      const uploadId = uploadIdOf(form)
-      return uploadId === undefined ? await storeWhenRead(form) : await appendAsItComes(form, uploadId)
-    })
-    return reply.send(recordOf(mount, upload, request))
-  }
+export async function chunk (context: Context<FormMount>): Promise<FastifyReply> {
+  const { mount, request, reply } = context
+  if (mediaType(request) !== 'multipart/form-data' && hasBody(request)) throw unsupportedType(request.headers['content-type'])
+  const caller = await context.caller()
+  const upload = await withFormFile(request, { names: mount.settings.fieldNames, missing: noFile }, async file => {
+    const form: ChunkForm = { mount, caller, request, file }
+    const uploadId = uploadIdOf(form)
+    return uploadId === undefined ? await storeWhenRead(form) : await appendAsItComes(form, uploadId)
+  })
+  return reply.send(recordOf(mount, upload, request))
 }
 
 /** One form on its way in. */
 interface ChunkForm {
-  readonly mount: Mount
+  readonly mount: FormMount
   readonly caller: Caller
   readonly request: FastifyRequest
   readonly file: FormFile
@@ -76,7 +77,7 @@ function isThere (error: unknown, start: number | undefined, length: number): bo
 }
 
 async function startNew (form: ChunkForm, part: SpooledBody, start: number): Promise<Upload> {
-  const { mount: { engine, names, expirationDelta, checksum }, caller, file } = form
+  const { mount: { engine, names, settings: { expirationDelta, checksum } }, caller, file } = form
   const { maxBytes } = caller
   if (start !== 0) throw new OffsetMismatch(0, start)
   if (maxBytes !== null && part.length > maxBytes) throw new SizeLimitExceeded(maxBytes)
@@ -127,13 +128,13 @@ function uploadIdOf ({ file: { fields } }: ChunkForm): string | undefined {
 function startOf ({ mount, request, file }: Omit<ChunkForm, 'caller'>): number | undefined {
   const offset = file.fields.get('offset')
   if (offset !== undefined && offset !== '') {
-    if (!/^\d{1,15}$/.test(offset)) throw new Refusal(400, { error: 'Invalid offset.' })
+    if (!/^\d{1,15}$/.test(offset)) throw new Refusal(400, 'Invalid offset.')
     return Number(offset)
   }
-  const header = mount.contentRange ? request.headers['content-range'] : undefined
+  const header = mount.settings.contentRange ? request.headers['content-range'] : undefined
   if (header === undefined) return undefined
   const [, first] = /^bytes (\d{1,15})-\d+\/(?:\d+|\*)$/.exec(header) ?? []
-  if (first === undefined) throw new Refusal(400, { error: 'Invalid Content-Range.' })
+  if (first === undefined) throw new Refusal(400, 'Invalid Content-Range.')
   return Number(first)
 }
 
@@ -161,5 +162,5 @@ function nameOf (told: string): string {
 }
 
 function noFile (): Refusal {
-  return new Refusal(400, { error: 'No file provided.' })
+  return new Refusal(400, 'No file provided.')
 }

@@ -3,7 +3,7 @@ import { type Readable, Transform } from 'node:stream'
 import type { Caller, Written } from '../../engine/index.js'
 import { OffsetMismatch, UploadGone } from '../../errors.js'
 import { type Upload, lacksLost, offsetOf } from '../../upload.js'
-import type { Mount } from './mount.js'
+import type { FormMount } from './mount.js'
 
 /**
  * A part on its way to the end of an upload while the form is still being read. Nothing of it counts before {@link finish}: fields
@@ -17,7 +17,7 @@ export class DirectWrite {
   #bytes = 0
   #shrunk = false
 
-  constructor (mount: Mount, caller: Caller, id: string, body: Readable) {
+  constructor ({ engine }: FormMount, caller: Caller, id: string, body: Readable) {
     let begin: (offset: number) => void
     this.#begun = new Promise(resolve => { begin = resolve })
     this.#body = body
@@ -29,7 +29,7 @@ export class DirectWrite {
     })
     this.#gate.on('error', () => {})
     body.pipe(this.#gate, { end: false })
-    this.#writing = mount.engine.write(caller, id, {
+    this.#writing = engine.write(caller, id, {
       start: 'end',
       informed: true,
       body: this.#gate,

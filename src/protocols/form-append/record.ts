@@ -1,10 +1,12 @@
 import type { FastifyRequest } from 'fastify'
 import { uuidOf } from '../../http/fields/upload-id.js'
 import { type Upload, offsetOf } from '../../upload.js'
-import type { Mount } from './mount.js'
+import type { FormMount } from './mount.js'
 
 /** An upload as the wire shows it, its fields in the order of the contract. */
-export function recordOf (mount: Mount, upload: Upload, request: FastifyRequest): Record<string, unknown> & { readonly file: string } {
+export function recordOf (
+  mount: FormMount, upload: Upload, request: FastifyRequest
+): Record<string, unknown> & { readonly file: string } {
   return {
     id: upload.serial,
     upload_id: uuidOf(upload.id),

@@ -44,4 +44,4 @@ export const completeSchema: FastifySchema = {
 
 export const listSchema: FastifySchema = { summary: 'List completed uploads', response: { 200: Type.Array(record) } }
 
-export const downloadSchema: FastifySchema = { summary: 'Download a completed upload', params: Type.Object({ uploadId: Type.String() }) }
+export const downloadSchema: FastifySchema = { summary: 'Download a completed upload', params: Type.Object({ id: Type.String() }) }

@@ -5,7 +5,9 @@ import t, { type Test } from 'tap'
 import {
   type ChunkedUploadOptions, diskStorage, formAppend, type FormAppendOptions, memoryMetadata, memoryStorage, type Upload
 } from '../../../src/index.js'
-import { Mount } from '../../../src/protocols/form-append/mount.js'
+import { FormMount } from '../../../src/protocols/form-append/mount.js'
+import { settingsOf } from '../../../src/protocols/form-append/options.js'
+import { inherit } from '../../../src/protocols/mount.js'
 import { callerOf, engineOn } from '../../support/engine.js'
 import { RawHttp } from '../../support/raw-http.js'
 import {
@@ -254,7 +256,8 @@ t.test('the limit of the original is the default, where the registration has non
       downloads: false
     } as const
     const uploads = { engine: engineOn(), settings, caller: async () => callerOf({ maxBytes }), routeOptions: () => ({}) }
-    const caller = await new Mount(uploads, options, '').caller(request, reply)
+    const mount = new FormMount({ name: 'formAppend', settings: inherit(settingsOf(options), settings, false), uploads, prefix: '' })
+    const caller = await mount.caller(request, reply)
     return { limit: caller.maxBytes }
   })
   for (const [index, [, , limit]] of limits.entries()) t.strictSame((await app.inject(`/${index}`)).json(), { limit })

@@ -1,0 +1,14 @@
+import type { FastifyReply } from 'fastify'
+import { UploadNotFound } from '../../errors.js'
+import { sendUpload } from '../../http/download/send-upload.js'
+import { readUploadId } from '../../http/fields/upload-id.js'
+import type { Context } from '../context.js'
+import type { FormMount } from './mount.js'
+
+/** `GET videos/<upload_id>/`. */
+export async function download (context: Context<FormMount>): Promise<FastifyReply> {
+  const { mount: { engine, settings: { downloads } }, request, reply } = context
+  const upload = await engine.get(await context.caller(), readUploadId(context.id))
+  if (upload.status === 'uploading') throw new UploadNotFound()
+  return await sendUpload(request, reply, engine, upload, downloads === false ? {} : downloads)
+}
