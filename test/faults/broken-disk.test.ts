@@ -6,16 +6,16 @@ import t from 'tap'
 import { chunkTasks, chunkedUpload, contentRange, formAppend, rawAppend, resumableHttp, tus } from '../../src/index.js'
 import { childEnv } from '../support/child-env.js'
 import { runSync } from '../support/child.js'
+import { nodeCommand } from '../support/program.js'
 import { requireExt4 } from '../support/requires.js'
 import { chunkForm, json, startServer } from '../support/server.js'
 
 t.test('invariant 13: an ext4 that is full is 507 wherever a folder has to be made, a read-only one is 500 for good', async t => {
   const shell = requireExt4(t, t.testdir())
   if (shell === undefined) return
-  const [command, ...args] = shell
   const script = fileURLToPath(new URL('../support/storage/broken-disk.ts', import.meta.url))
-  const node = [process.execPath, '--import', fileURLToPath(import.meta.resolve('tsx')), script]
-  const output = runSync(command, [...args, ...node, t.testdir()], { env: childEnv })
+  const [command, ...args] = nodeCommand(script, [t.testdir()], { shell })
+  const output = runSync(command, args, { env: childEnv })
   const [full, works] = [{ status: 507 }, { status: 200, retry: false }]
   t.match(JSON.parse(output), {
     'inodes: bytes': full,

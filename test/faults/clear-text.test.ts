@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -6,10 +6,10 @@ import t, { type Test } from 'tap'
 import { fileMetadata } from '../../src/metadata/file/index.js'
 import { diskStorage } from '../../src/storage/disk/index.js'
 import { encryptedStorage } from '../../src/storage/encrypted/index.js'
-import { childEnv } from '../support/child-env.js'
 import { PATH, createMessage, hashOf } from '../support/chunk-tasks.js'
 import { fetch, once } from '../support/deadline.js'
 import { bodyOf, callerOf, draftOf, engineOn } from '../support/engine.js'
+import { endProgram, startProgram } from '../support/program.js'
 import { form } from '../support/server.js'
 
 const PROGRAM = fileURLToPath(new URL('../support/chunk-tasks-process.ts', import.meta.url))
@@ -51,7 +51,7 @@ interface Server {
 }
 
 async function start (t: Test, ...args: readonly string[]): Promise<Server> {
-  const child = fork(PROGRAM, args, { execArgv: ['--import', 'tsx'], env: childEnv })
+  const child = startProgram(PROGRAM, args)
   t.teardown(() => { child.kill('SIGKILL') })
   const [port] = await once(child, 'message')
   return {
@@ -69,8 +69,7 @@ async function start (t: Test, ...args: readonly string[]): Promise<Server> {
 }
 
 async function kill ({ child }: Server): Promise<void> {
-  child.kill('SIGKILL')
-  await once(child, 'exit')
+  await endProgram(child)
 }
 
 t.test('the search finds the text in records of a storage that does not encrypt', async t => {

@@ -5,6 +5,7 @@ import { endOf, runSync } from '../support/child.js'
 import { childEnv } from '../support/child-env.js'
 import { fetch } from '../support/deadline.js'
 import { KillableServer } from '../support/killable-server.js'
+import { nodeCommand } from '../support/program.js'
 
 const MIB = 2 ** 20
 
@@ -54,11 +55,10 @@ t.test('invariant 13: a full disk is answered 507, keeps what was acknowledged, 
 })
 
 t.test('invariant 13: a server that starts on a full disk can make room', async t => {
-  const [command = '', ...args] = shell ?? []
   // Only a mount of its own is full all the time.
-  if (command === '') return
+  if (shell === undefined) return
   const script = fileURLToPath(new URL('../support/full-disk-start.ts', import.meta.url))
-  const node = [process.execPath, '--import', fileURLToPath(import.meta.resolve('tsx')), script]
-  const output = runSync(command, [...args, ...node, t.testdir()], { env: childEnv })
+  const [command, ...args] = nodeCommand(script, [t.testdir()], { shell })
+  const output = runSync(command, args, { env: childEnv })
   t.strictSame(JSON.parse(output), { full: 507, removed: 204, again: 200 })
 })

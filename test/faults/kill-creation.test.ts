@@ -7,6 +7,7 @@ import { diskStorage } from '../../src/storage/disk/index.js'
 import { bodyOf, callerOf, codeOf, engineOn, stored } from '../support/engine.js'
 import { endOf } from '../support/child.js'
 import { childEnv } from '../support/child-env.js'
+import { nodeCommand } from '../support/program.js'
 
 const program = fileURLToPath(new URL('../support/storage/dying-creation.ts', import.meta.url))
 
@@ -22,9 +23,8 @@ async function afterDeath (
   t: Test, call: string, when: string, expiresIn: number
 ): Promise<{ engine: UploadEngine, parts: () => string[] }> {
   const directory = t.testdir()
-  const { signal, stderr } = endOf(process.execPath, ['--import', 'tsx', program, directory, call, when, String(expiresIn)], {
-    env: childEnv
-  })
+  const [command, ...args] = nodeCommand(program, [directory, call, when, String(expiresIn)])
+  const { signal, stderr } = endOf(command, args, { env: childEnv })
   t.equal(signal, 'SIGKILL', stderr)
   const engine = engineOn({ storage: diskStorage({ directory }), metadata: fileMetadata({ directory: `${directory}/records` }) })
   t.teardown(() => engine.shutdown())

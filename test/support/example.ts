@@ -1,15 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Download, Locator, Page } from 'playwright-core'
-import { childEnv } from './child-env.js'
-import { once, within } from './deadline.js'
+import { endProgram, lineOf, type Program, startProgram } from './program.js'
 
-const runTypescript = new URL('../../scripts/run-typescript.mjs', import.meta.url).href
+const loader = `--import=${new URL('../../scripts/run-typescript.mjs', import.meta.url).href}`
 const serverFile = fileURLToPath(new URL('../../examples/server.ts', import.meta.url))
 
 /** The example as `npm start` runs it, without npm, so that a kill hits the server itself. */
@@ -19,7 +16,7 @@ export class ExampleServer {
   /** What the servers said after their start. */
   readonly log: string[] = []
   url = 'http://127.0.0.1:0/'
-  #child: ChildProcess | undefined
+  #child: Program | undefined
 
   private constructor (directory: string) { this.directory = directory }
 
@@ -31,30 +28,14 @@ export class ExampleServer {
 
   /** On the same port, with the same files. */
   async startAgain (): Promise<void> {
-    const child = spawn(process.execPath, [`--import=${runTypescript}`, serverFile], {
-      env: { ...childEnv, PORT: new URL(this.url).port || '0', HOST: '127.0.0.1', DATA_DIR: join(this.directory, 'data') },
-      stdio: ['ignore', 'pipe', 'inherit']
-    })
-    this.#child = child
-    const lines = createInterface({ input: child.stdout })
-    const url = new Promise<string>((resolve, reject) => {
-      child.once('exit', () => { reject(new Error('The server ended before it listened')) })
-      lines.on('line', line => {
-        const printed = /^Drop files on (\S+)/.exec(line)?.[1]
-        if (printed === undefined) this.log.push(line)
-        else resolve(printed)
-      })
-    })
-    this.url = await within(url, 'the start of the example')
+    const env = { PORT: new URL(this.url).port || '0', HOST: '127.0.0.1', DATA_DIR: join(this.directory, 'data') }
+    this.#child = startProgram(serverFile, [], { loader, env })
+    const [, url = ''] = await lineOf(this.#child, /^Drop files on (\S+)/, line => { this.log.push(line) })
+    this.url = url
   }
 
   async kill (signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
-    const child = this.#child
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return null
-    const exit = once(child, 'exit')
-    child.kill(signal)
-    const [code] = await exit
-    return code
+    return await endProgram(this.#child, signal)
   }
 
   async [Symbol.asyncDispose] (): Promise<void> {

@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { childEnv, endWithParent } from './child-env.js'
-import { once, within } from './deadline.js'
+import { within } from './deadline.js'
+import { endProgram, lineOf, startProgram } from './program.js'
 
 const plainServer = fileURLToPath(new URL('./plain-server.mjs', import.meta.url))
 
@@ -61,47 +61,31 @@ export class KillableServer {
   }
 
   async start (): Promise<void> {
-    // The test runner adds its loader to every child's NODE_OPTIONS, which doubles the time of a start: a hundred of them are to come.
-    const node = ['env', '-u', 'NODE_OPTIONS', process.execPath, endWithParent]
-    const [command = '', ...args] = [...this.#shell, ...node, this.#program, this.#directory, '0', this.#options]
-    const child = spawn(command, args, { env: childEnv, stdio: ['ignore', 'pipe', 'pipe'] })
+    const args = [this.#directory, '0', this.#options]
+    const child = startProgram(this.#program, args, { shell: this.#shell, stderr: 'pipe' })
     this.#child = child
     const gone = new AbortController()
     this.gone = gone.signal
     // What it answered before is read first.
     child.once('exit', () => { setTimeout(() => { gone.abort(new Error('the server has died')) }, 1000).unref() })
-    const port = new Promise<number>((resolve, reject) => {
-      let line = ''
-      child.stdout?.on('data', (data: Buffer) => {
-        const text = data.toString()
-        line += text
-        this.log += text
-        const port = /^(\d+)$/m.exec(line)?.[1]
-        if (port !== undefined) resolve(Number(port))
-      })
-      child.stderr?.on('data', (data: Buffer) => { this.log += data.toString() })
-      child.once('exit', () => { reject(new Error(`the server ended: ${this.log}`)) })
-    })
-    this.port = await within(port, 'the start of a server')
+    child.stderr?.on('data', (data: Buffer) => { this.log += data.toString() })
+    try {
+      const [port] = await lineOf(child, /^\d+$/, line => { this.log += `${line}\n` })
+      this.port = Number(port)
+    } catch (cause) {
+      throw new Error(`the server did not start: ${this.log}`, { cause })
+    }
     this.#up.resolve()
   }
 
   /** kill -9; resolves when the process is gone. */
   async kill (): Promise<void> {
-    const child = this.#child
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, 'exit')
     this.#up = gate()
-    child.kill('SIGKILL')
-    await gone
+    await endProgram(this.#child)
   }
 
   /** Ends it in the orderly way. */
   async stop (): Promise<void> {
-    const child = this.#child
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, 'exit')
-    child.kill('SIGTERM')
-    await gone
+    await endProgram(this.#child, 'SIGTERM')
   }
 }

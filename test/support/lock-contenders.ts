@@ -1,10 +1,10 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { childEnv } from './child-env.js'
 import { once } from './deadline.js'
 import type { LockCommand, LockEvent } from './lock-process.js'
+import { endProgram, startProgram } from './program.js'
 
 const SCRIPT = fileURLToPath(new URL('./lock-process.ts', import.meta.url))
 
@@ -18,7 +18,7 @@ export interface Contenders {
 export function startContenders (t: Pick<Test, 'teardown'>, directory: string, log: string, count: number): Contenders {
   const told = new EventEmitter()
   const children = Array.from({ length: count }, (): ChildProcess => {
-    const child = fork(SCRIPT, [directory], { execArgv: ['--import', 'tsx'], env: childEnv })
+    const child = startProgram(SCRIPT, [directory])
     child.on('message', ({ type }: LockEvent) => {
       if (type === 'left') told.emit('left')
     })
@@ -26,11 +26,7 @@ export function startContenders (t: Pick<Test, 'teardown'>, directory: string, l
     return child
   })
   const kill = async (): Promise<void> => {
-    await Promise.all(children.map(async child => {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    }))
+    await Promise.all(children.map(async child => await endProgram(child)))
   }
   t.teardown(kill)
   return {

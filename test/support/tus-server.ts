@@ -1,4 +1,4 @@
-// A server that speaks tus, in a process of its own, for tests that kill it: node --import tsx tus-server.ts DIRECTORY PORT
+// A server that speaks tus, in a process of its own, for tests that kill it: tus-server.ts DIRECTORY PORT
 import Fastify from 'fastify'
 import { chunkedUpload, tus } from '../../src/index.js'
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { LockRequest } from '../../../src/locks/contract.js'
 import { fileLocks } from '../../../src/locks/file/index.js'
-import { childEnv } from '../../support/child-env.js'
 import { once } from '../../support/deadline.js'
 import type { LockCommand, LockEvent } from '../../support/lock-process.js'
+import { endProgram, startProgram } from '../../support/program.js'
 
 const SCRIPT = fileURLToPath(new URL('../../support/lock-process.ts', import.meta.url))
 
@@ -18,7 +18,7 @@ class LockProcess {
   readonly #counts = new Map<string, number>()
 
   constructor (directory: string) {
-    this.#child = fork(SCRIPT, [directory], { execArgv: ['--import', 'tsx'], env: childEnv })
+    this.#child = startProgram(SCRIPT, [directory])
     this.#child.on('message', ({ type, name }: LockEvent) => {
       this.#counts.set(`${type} ${name}`, this.count(type, name) + 1)
     })
@@ -49,9 +49,7 @@ class LockProcess {
   }
 
   async kill (): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    this.#child.kill('SIGKILL')
-    await once(this.#child, 'exit')
+    await endProgram(this.#child)
   }
 }
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { fileMetadata } from '../../../src/metadata/file/index.js'
 import { newUpload } from '../../../src/testing/new-upload.js'
-import { childEnv } from '../../support/child-env.js'
 import { once } from '../../support/deadline.js'
+import { startProgram } from '../../support/program.js'
 
 const SCRIPT = fileURLToPath(new URL('../../support/record-process.ts', import.meta.url))
 
@@ -29,7 +29,7 @@ t.test('invariant 12: no acknowledged change of a record is lost or undone while
   const { id } = await metadata.create(newUpload({ filename: 'x'.repeat(2000) }))
 
   const start = (): Writer => {
-    const child = fork(SCRIPT, [directory, id], { execArgv: ['--import', 'tsx'], env: childEnv })
+    const child = startProgram(SCRIPT, [directory, id])
     const writer: Writer = { child, acknowledged: 0 }
     writer.child.on('message', (count: number) => { writer.acknowledged = count })
     writers.push(writer)

@@ -1,13 +1,13 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { Agent } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { uploadIdOf } from '../../../src/index.js'
-import { childEnv } from '../../support/child-env.js'
 import { PATH, createMessage, hashOf, members, newTask, randomBytes, serveTasks } from '../../support/chunk-tasks.js'
 import { fetch, once, request as httpRequest } from '../../support/deadline.js'
+import { startProgram } from '../../support/program.js'
 import { type Answer, type Message, type TestServer, form } from '../../support/server.js'
 
 const CHUNK = 64 * 1024
@@ -100,7 +100,7 @@ async function uploadedChunks (port: number, task: string): Promise<readonly num
 }
 
 async function startProcess (t: Test, ...args: readonly string[]): Promise<{ readonly port: number, readonly child: ChildProcess }> {
-  const child = fork(PROGRAM, args, { execArgv: ['--import', 'tsx'], env: childEnv })
+  const child = startProgram(PROGRAM, args)
   t.teardown(() => { child.kill('SIGKILL') })
   const [port] = await once(child, 'message')
   return { port: Number(port), child }

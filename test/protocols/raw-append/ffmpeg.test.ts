@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,9 +7,9 @@ import {
   diskStorage, ffmpeg, type FfmpegOptions, JoinFailed, type JoinReport, memoryMetadata, memoryStorage, rawAppend
 } from '../../../src/index.js'
 import { run as runProgram } from '../../support/child.js'
-import { childEnv } from '../../support/child-env.js'
 import { fetch, once } from '../../support/deadline.js'
 import { until } from '../../support/engine.js'
+import { startProgram } from '../../support/program.js'
 import { requireProgram } from '../../support/requires.js'
 import { startServer, type TestServer } from '../../support/server.js'
 
@@ -114,7 +114,7 @@ interface ServerProcess {
 }
 
 async function startProcess (t: Test, directory: string, program: string): Promise<ServerProcess> {
-  const child = fork(PROGRAM, [directory, program], { execArgv: ['--import', 'tsx'], env: childEnv })
+  const child = startProgram(PROGRAM, [directory, program])
   t.teardown(() => { child.kill('SIGKILL') })
   let joined = 0
   child.on('message', message => { if (Object(message).joined !== undefined) joined++ })

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -7,17 +6,15 @@ import { diskStorage } from '../../../src/storage/disk/index.js'
 import { endOf, runSync } from '../../support/child.js'
 import { childEnv } from '../../support/child-env.js'
 import { once } from '../../support/deadline.js'
+import { nodeCommand, startProgram } from '../../support/program.js'
 import { patternAt } from '../../support/storage/pattern.js'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../../support/storage/${name}.ts`, import.meta.url))
-const tsx = fileURLToPath(import.meta.resolve('tsx'))
 
 for (const durability of ['process', 'disk'] as const) {
   t.test(`invariant 1: what was confirmed is there after kill -9 (durability ${durability})`, async t => {
     const directory = t.testdir()
-    const child = spawn(process.execPath, ['--import', tsx, fixture('endless-writer'), directory, durability], {
-      env: childEnv, stdio: ['ignore', 'pipe', 'inherit']
-    })
+    const child = startProgram(fixture('endless-writer'), [directory, durability])
     const exited = once(child, 'exit')
     const lines: string[] = []
     for await (const line of createInterface(child.stdout)) {
@@ -42,11 +39,10 @@ function mountingShell (): string[] | undefined {
 t.test('a full disk confirms what it holds, keeps the error of the system, and the upload resumes when there is room', async t => {
   const directory = t.testdir({ small: {} })
   const shell = mountingShell()
-  const node = [process.execPath, '--import', tsx, fixture('small-disk')]
-  const [command = '', ...args] = shell === undefined
+  const [command, ...args] = nodeCommand(fixture('small-disk'), [shell === undefined ? 'limit' : 'mount', directory], {
     // 2048 blocks of 512 bytes: the file may not grow beyond 1 MiB.
-    ? ['sh', '-c', 'ulimit -f 2048 && exec "$@"', 'sh', ...node, 'limit', directory]
-    : [...shell, ...node, 'mount', directory]
+    shell: shell ?? ['sh', '-c', 'ulimit -f 2048 && exec "$@"', 'sh']
+  })
   const { full, across } = JSON.parse(runSync(command, args, { env: childEnv }))
   for (const { code, confirmed, content } of full) {
     t.equal(code, shell === undefined ? 'EFBIG' : 'ENOSPC')
