@@ -18,7 +18,7 @@ export interface ErrorAnswer {
 }
 
 /** A row of a contract's table of errors: what becomes of the errors that it knows. */
-export type ErrorRow = (error: Error) => Partial<ErrorAnswer> | undefined
+export type ErrorRow = (error: Error, request: FastifyRequest) => Partial<ErrorAnswer> | undefined
 
 type Kind<E extends Error> = abstract new (...values: never[]) => E
 
@@ -27,17 +27,20 @@ type Kind<E extends Error> = abstract new (...values: never[]) => E
  * @param answer as it is, or made of the error
  */
 export function when<E extends Error> (
-  kind: Kind<E>, answer: Partial<ErrorAnswer> | ((error: E) => Partial<ErrorAnswer>)
+  kind: Kind<E>, answer: Partial<ErrorAnswer> | ((error: E, request: FastifyRequest) => Partial<ErrorAnswer>)
 ): ErrorRow {
-  return error => {
+  return (error, request) => {
     if (!(error instanceof kind)) return undefined
-    return typeof answer === 'function' ? answer(error) : answer
+    return typeof answer === 'function' ? answer(error, request) : answer
   }
 }
 
 /** The same for errors of several kinds. */
-export function whenAny (kinds: ReadonlyArray<Kind<Error>>, answer: Partial<ErrorAnswer>): ErrorRow {
-  return error => kinds.some(kind => error instanceof kind) ? answer : undefined
+export function whenAny (
+  kinds: ReadonlyArray<Kind<Error>>, answer: Partial<ErrorAnswer> | ((error: Error, request: FastifyRequest) => Partial<ErrorAnswer>)
+): ErrorRow {
+  const rows = kinds.map(kind => when(kind, answer))
+  return (error, request) => firstOf(rows, error, request)
 }
 
 export interface ErrorTable {
@@ -61,7 +64,7 @@ export function wordErrors ({ rows, body }: ErrorTable): NonNullable<RouteSettin
     // A form that ends before its last boundary: the body came whole, it is the form that is cut.
     if (error instanceof BodyCut && error.cause instanceof FormInvalid) return wordError(error.cause, request)
     const own = ownAnswer(error)
-    const row = firstOf(rows, error)
+    const row = firstOf(rows, error, request)
     if (own === undefined && row === undefined) return undefined
     const { statusCode, code, message, headers, facts, reason }: ErrorAnswer = {
       statusCode: 500, code: '', message: error.message, headers: {}, facts: {}, ...own, ...row
@@ -84,9 +87,9 @@ export function wordErrors ({ rows, body }: ErrorTable): NonNullable<RouteSettin
   return wordError
 }
 
-function firstOf (rows: readonly ErrorRow[], error: Error): Partial<ErrorAnswer> | undefined {
+function firstOf (rows: readonly ErrorRow[], error: Error, request: FastifyRequest): Partial<ErrorAnswer> | undefined {
   for (const row of rows) {
-    const answer = row(error)
+    const answer = row(error, request)
     if (answer !== undefined) return answer
   }
   return undefined

@@ -1,21 +1,21 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import { mediaType } from '../../http/body/form.js'
 import { UploadComplete } from '../../errors.js'
 import type { CompleteUpload } from '../../upload.js'
+import { Refusal } from '../refusal.js'
 import { sendFinal } from './answer.js'
 import { offsetIn, type UploadBody, uploadBodyOf } from './body.js'
+import { inconsistentLength, PARTIAL_UPLOAD, wrongMediaType } from './errors.js'
 import { checkAppendSize } from './limits.js'
-import { type ResumableMount, setProgress } from './mount.js'
-import { inconsistentLength, PARTIAL_UPLOAD, Refusal, wrongMediaType } from './problem.js'
+import { type ResumableContext, setProgress } from './mount.js'
 import { receive } from './receive.js'
 import type { Dispatch } from './resumable-route.js'
 import { stateOf } from './state.js'
 
 /** PATCH on an upload: bytes from Upload-Offset on. */
-export async function append (
-  mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, id: string, dispatch: Dispatch
-): Promise<FastifyReply> {
-  const caller = await mount.caller(request, reply)
+export async function append (context: ResumableContext, dispatch: Dispatch): Promise<FastifyReply> {
+  const { mount, request, reply, id } = context
+  const caller = await context.caller()
   const body = uploadBodyOf(request)
   const { version, length, present } = body
   if (version.typedAppend && present && mediaType(request) !== PARTIAL_UPLOAD) throw wrongMediaType()
@@ -25,17 +25,17 @@ export async function append (
   reply.header('Upload-Limit', mount.limitFor(request, caller))
 
   const known = await mount.engine.get(caller, id)
-  if (known.status === 'complete') return repeatFinal(request, reply, known, { ...body, last }, offset)
+  if (known.status === 'complete') return repeatFinal(context, known, { ...body, last }, offset)
   reply.header('Upload-Limit', mount.limitFor(request, caller, known))
   checkAppendSize(length, last, mount.settings)
 
   const { route } = stateOf(known)
   if (route !== undefined && last) {
-    return await dispatch.run(request, reply, route, finish => receive(mount, request, reply, { caller, id, offset, body, last, finish }))
+    return await dispatch.run(context, route, finish => receive(context, { id, offset, body, last, finish }))
   }
-  const { upload } = await receive(mount, request, reply, { caller, id, offset, body, last })
-  if (upload.status === 'complete') return sendFinal(request, reply, upload, version.finishedAppend)
-  return setProgress(request, reply, upload).code(version.unfinishedAppend).send()
+  const { upload } = await receive(context, { id, offset, body, last })
+  if (upload.status === 'complete') return sendFinal(context, upload, version.finishedAppend)
+  return setProgress(context, upload).code(version.unfinishedAppend).send()
 }
 
 /**
@@ -52,11 +52,11 @@ function lastOf ({ last, version: { unsaid, completeness } }: UploadBody): boole
  * more, gets the same reply again, where the version allows it.
  */
 function repeatFinal (
-  request: FastifyRequest, reply: FastifyReply, upload: CompleteUpload, { version, length, last }: UploadBody, offset: number
+  context: ResumableContext, upload: CompleteUpload, { version, length, last }: UploadBody, offset: number
 ): FastifyReply {
   if (version.problems.has('completed-upload')) throw new UploadComplete()
   if (last !== true || length === undefined || offset + length !== upload.size) {
     throw inconsistentLength(`The upload is complete with ${upload.size} bytes`)
   }
-  return sendFinal(request, reply, upload, version.finishedAppend)
+  return sendFinal(context, upload, version.finishedAppend)
 }

@@ -3,9 +3,10 @@ import type { FastifyRequest } from 'fastify'
 import type { BodyDigest } from '../../engine/index.js'
 import { assertAsSent, contentLength } from '../../http/body/stream-scope.js'
 import { announcesBody } from '../../http/body/unread-body.js'
+import { Refusal } from '../refusal.js'
 import { contentDigests } from './digests.js'
+import { inconsistentLength } from './errors.js'
 import { completenessOf, type IntegerField, integerField } from './fields.js'
-import { inconsistentLength, Refusal } from './problem.js'
 import { type InteropVersion, versionOf } from './versions.js'
 
 /** What a creation or an append says of its bytes. */

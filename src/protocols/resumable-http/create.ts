@@ -4,14 +4,14 @@ import { cleanFileName } from '../../file-name.js'
 import { dispositionFilename } from '../../http/fields/content-disposition.js'
 import { mediaType } from '../../http/body/form.js'
 import type { JsonObject, Upload } from '../../upload.js'
-import type { Caller } from '../contract.js'
+import { Refusal } from '../refusal.js'
 import { sendFinal } from './answer.js'
 import { sizeBy, type UploadBody, uploadBodyOf } from './body.js'
 import { draftChecksum } from './digests.js'
+import { PARTIAL_UPLOAD } from './errors.js'
 import { sendInterim } from './interim.js'
 import { checkAppendSize } from './limits.js'
-import { type ResumableMount, setProgress } from './mount.js'
-import { PARTIAL_UPLOAD, Refusal } from './problem.js'
+import { type ResumableContext, setProgress } from './mount.js'
 import { receive, type Reception } from './receive.js'
 import { type RoutedRequest, stored } from './state.js'
 
@@ -25,12 +25,12 @@ export interface Target {
  * POST, PUT or PATCH on the mount. With a valid Upload-Complete it makes an upload that can be resumed; without one the body is the whole
  * file, in one request.
  */
-export async function create (mount: ResumableMount, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const caller = await mount.caller(request, reply)
-  const body = uploadBodyOf(request)
-  if (body.last === undefined) return await storeWhole(mount, request, reply, caller, body)
-  const { upload } = await createUpload(mount, request, reply, caller, { ...body, last: body.last })
-  return upload.status === 'complete' ? sendFinal(request, reply, upload, 201) : sendCreated(request, reply, upload)
+export async function create (context: ResumableContext): Promise<FastifyReply> {
+  await context.caller()
+  const body = uploadBodyOf(context.request)
+  if (body.last === undefined) return await storeWhole(context, body)
+  const { upload } = await createUpload(context, { ...body, last: body.last })
+  return upload.status === 'complete' ? sendFinal(context, upload, 201) : sendCreated(context, upload)
 }
 
 /**
@@ -38,14 +38,11 @@ export async function create (mount: ResumableMount, request: FastifyRequest, re
  * @param target the host's route that gets the file; without one it is the mount's own
  */
 export async function createUpload (
-  mount: ResumableMount,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  caller: Caller,
-  body: UploadBody & { readonly last: boolean },
-  target?: Target
+  context: ResumableContext, body: UploadBody & { readonly last: boolean }, target?: Target
 ): Promise<Written> {
+  const { mount, request, reply } = context
   const { engine, settings } = mount
+  const caller = await context.caller()
   const { present, length, last } = body
   reply.header('Upload-Limit', mount.limitFor(request, caller))
   const size = sizeBy(body, 0)
@@ -53,34 +50,35 @@ export async function createUpload (
   if (tooSmall && !last) throw new Refusal(400, `Files below ${settings.minSize} bytes must come in one request`)
   if (present) checkAppendSize(length, last, settings)
 
-  const created = await engine.create(caller, draftOf(mount, request, size, target))
+  const created = await engine.create(caller, draftOf(context, size, target))
   const location = mount.locationOf(request, created.id)
   const known = { Location: location, 'Upload-Limit': mount.limitFor(request, caller, created) }
   reply.headers(known)
   if (present && !tooSmall) sendInterim(reply, settings, known)
   if (!present && !last) return { upload: created, completed: undefined }
-  return await receive(mount, request, reply, { caller, id: created.id, offset: 0, body, last, finish: target?.finish })
+  return await receive(context, { id: created.id, offset: 0, body, last, finish: target?.finish })
 }
 
-export function sendCreated (request: FastifyRequest, reply: FastifyReply, upload: Upload): FastifyReply {
-  return setProgress(request, reply, upload).code(201).send()
+export function sendCreated (context: ResumableContext, upload: Upload): FastifyReply {
+  return setProgress(context, upload).code(201).send()
 }
 
 /** A body without Upload-Complete: all of it, or nothing. */
-async function storeWhole (
-  mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, caller: Caller, body: UploadBody
-): Promise<FastifyReply> {
+async function storeWhole (context: ResumableContext, body: UploadBody): Promise<FastifyReply> {
+  const { mount, request, reply } = context
+  const caller = await context.caller()
   if (mediaType(request) === 'multipart/form-data') {
     throw new Refusal(400, 'The body is the file here, and this one is a form: send the file itself, or use contentRange() or formAppend()')
   }
   if (!body.present) throw new Refusal(400, `${body.version.completeness} is needed, ?1 or ?0, or a file as the body`)
   reply.header('Upload-Limit', mount.limitFor(request, caller))
   const { engine } = mount
-  const { id } = await engine.create(caller, draftOf(mount, request, sizeBy({ ...body, last: true }, 0)))
+  const { id } = await engine.create(caller, draftOf(context, sizeBy({ ...body, last: true }, 0)))
   try {
-    const { upload } = await receive(mount, request, reply, { caller, id, offset: 0, body, last: true })
+    const { upload } = await receive(context, { id, offset: 0, body, last: true })
     if (upload.status !== 'complete') throw new Refusal(409, 'The upload was ended')
-    return sendFinal(request, reply.header('Location', mount.locationOf(request, id)), upload, 201)
+    reply.header('Location', mount.locationOf(request, id))
+    return sendFinal(context, upload, 201)
   } catch (error) {
     // No client knows its URL.
     await engine.remove({ ...caller, hooks: {} }, id).catch(() => {})
@@ -89,7 +87,7 @@ async function storeWhole (
 }
 
 /** What the creation says of the file: its type, name and coding; offsets count the bytes as they are sent. */
-function draftOf (mount: ResumableMount, request: FastifyRequest, size: number | undefined, target?: Target): UploadDraft {
+function draftOf ({ mount: { settings }, request }: ResumableContext, size: number | undefined, target?: Target): UploadDraft {
   const { 'content-type': type, 'content-disposition': disposition } = request.headers
   const isFile = type !== undefined && type.split(';', 1)[0]?.trim().toLowerCase() !== PARTIAL_UPLOAD
   return {
@@ -99,8 +97,8 @@ function draftOf (mount: ResumableMount, request: FastifyRequest, size: number |
     protocolState: stored(target === undefined ? {} : { route: target.route }),
     size: size ?? null,
     chunkSize: null,
-    checksum: draftChecksum(request, mount.checksum),
-    expiresIn: mount.expiresIn,
+    checksum: draftChecksum(request, settings.checksum),
+    expiresIn: settings.expirationDelta,
     serial: false
   }
 }

@@ -1,8 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 import { serializeDictionary } from 'structured-headers'
-import type { BodyDigest, Caller, UploadDraft, UploadEngine } from '../../engine/index.js'
+import type { BodyDigest, UploadDraft } from '../../engine/index.js'
 import { ChecksumMismatch } from '../../errors.js'
 import type { CompleteUpload, Upload } from '../../upload.js'
+import type { Context } from '../context.js'
 import { bytesFields, integerFields } from './fields.js'
 
 /** The active algorithms of RFC 9530, by our names for them; digests of others are ignored. */
@@ -54,12 +55,11 @@ function wantedAlgorithm (request: FastifyRequest): RepresentationDigest['algori
  * another the file is read back.
  * @throws {ChecksumMismatch}
  */
-export async function checkRepresentation (
-  request: FastifyRequest, { engine, caller }: { readonly engine: UploadEngine, readonly caller: Caller }, upload: CompleteUpload
-): Promise<void> {
+export async function checkRepresentation (context: Context, upload: CompleteUpload): Promise<void> {
+  const { mount: { engine }, request } = context
   for (const { algorithm, value } of representationDigests(request)) {
     const kept = upload.checksum?.algorithm === algorithm ? upload.checksum.value : null
-    if ((kept ?? await engine.checksumOf(caller, upload, algorithm)) !== value) throw new ChecksumMismatch(algorithm)
+    if ((kept ?? await engine.checksumOf(await context.caller(), upload, algorithm)) !== value) throw new ChecksumMismatch(algorithm)
   }
 }
 

@@ -1,10 +1,8 @@
 import { serializeDictionary } from 'structured-headers'
-import type { UploadEngine } from '../../engine/index.js'
 import { SizeLimitExceeded } from '../../errors.js'
 import type { Upload } from '../../upload.js'
-import type { Caller } from '../contract.js'
+import { Refusal } from '../refusal.js'
 import type { ResumableHttpSettings } from './options.js'
-import { Refusal } from './problem.js'
 import type { InteropVersion } from './versions.js'
 
 /** Structured Fields have Integers of up to 15 digits. */
@@ -12,13 +10,13 @@ const LARGEST_INTEGER = 999_999_999_999_999
 
 /**
  * Upload-Limit: what the server takes, and the seconds that the upload has left. Without any limit it says at least `min-size=0`.
+ * @param maxSize bytes of a file; null for no limit
  * @param lifetime ms; null for ever
  */
 export function uploadLimit (
-  engine: UploadEngine, caller: Caller, settings: ResumableHttpSettings, version: InteropVersion, lifetime: number | null
+  settings: ResumableHttpSettings, maxSize: number | null, version: InteropVersion, lifetime: number | null
 ): string {
   const { minSize, maxAppendSize, minAppendSize } = settings
-  const { maxSize } = engine.limits(caller)
   const members = {
     ...maxSize !== null && { 'max-size': maxSize },
     ...minSize > 0 && { 'min-size': minSize },

@@ -1,70 +1,45 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { UploadEngine } from '../../engine/index.js'
-import { UserRequired } from '../../errors.js'
-import { mountAddress } from '../../http/routing/mount-address.js'
 import { type Upload, offsetOf } from '../../upload.js'
-import type { Caller, Uploads } from '../contract.js'
+import type { Context } from '../context.js'
+import type { Caller } from '../contract.js'
+import { Mount } from '../mount.js'
 import { completenessField } from './fields.js'
 import { lifetimeOf, uploadLimit } from './limits.js'
-import { expiresIn, type ResumableHttpSettings } from './options.js'
+import type { ResumableHttpSettings } from './options.js'
 import { versionEcho, versionOf } from './versions.js'
 
+/** A request to a mount of resumableHttp, or to a route of the host that it makes resumable. */
+export type ResumableContext = Context<ResumableMount>
+
 /** One mount of the protocol: what its verbs share. */
-export class ResumableMount {
-  readonly engine: UploadEngine
-  readonly settings: ResumableHttpSettings
-  readonly #uploads: Uploads
-  /** Path of the mount, with Fastify's `:parameters`. */
-  readonly #prefix: string
+export class ResumableMount extends Mount<ResumableHttpSettings> {
+  constructor ({ parts }: Mount<ResumableHttpSettings>) { super(parts) }
 
-  constructor (uploads: Uploads, settings: ResumableHttpSettings, prefix: string) {
-    this.#uploads = uploads
-    this.engine = uploads.engine
-    this.settings = settings
-    this.#prefix = prefix
-  }
-
-  get expiresIn (): number | null {
-    return expiresIn(this.settings, this.#uploads.settings)
-  }
-
-  /** Algorithm of the whole-file checksum that an upload keeps where its client asks for none; false for none. */
-  get checksum (): string | false {
-    return this.settings.checksum ?? this.#uploads.settings.wideChecksum ?? false
-  }
-
-  get downloads (): Uploads['settings']['downloads'] {
-    return this.#uploads.settings.downloads
-  }
-
-  /** On whose behalf the request acts. @throws {UserRequired} */
-  async caller (request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
+  override async caller (request: FastifyRequest, reply: FastifyReply): Promise<Caller> {
     reply.headers(versionEcho(request))
-    const caller = await this.#uploads.caller(request, reply)
-    if (caller.user === null && (this.settings.requireUser ?? this.#uploads.settings.requireUser)) throw new UserRequired()
-    return caller
+    return await super.caller(request, reply)
   }
 
   /** Upload-Limit as it is for the caller: before an upload is there, or for the rest of one. */
   limitFor (request: FastifyRequest, caller: Caller, upload?: Upload): string {
-    const lifetime = upload === undefined ? this.expiresIn : lifetimeOf(upload)
-    return uploadLimit(this.engine, caller, this.settings, versionOf(request), lifetime)
+    const lifetime = upload === undefined ? this.settings.expirationDelta : lifetimeOf(upload)
+    return uploadLimit(this.settings, this.engine.limits(caller).maxSize, versionOf(request), lifetime)
   }
 
-  /** The limits without a caller, for requests that only ask what the server can do. */
+  /** The limits without a user, for requests that only ask what the server can do. */
   async limitForAnyone (request: FastifyRequest, reply: FastifyReply): Promise<string> {
-    return this.limitFor(request, await this.#uploads.caller(request, reply))
+    return this.limitFor(request, await this.anyCaller(request, reply))
   }
 
   /** The URL of an upload, for Location. */
   locationOf (request: FastifyRequest, id: string): string {
-    const { origin = '', path } = mountAddress(request, this.#prefix, this.settings.baseUrl ?? this.#uploads.settings.baseUrl)
+    const { origin = '', path } = this.address(request)
     return `${this.settings.relativeLocation ? '' : origin}${path}/${id}`
   }
 }
 
 /** Where the bytes of an upload end, and whether they are all: in each reply that knows. */
-export function setProgress (request: FastifyRequest, reply: FastifyReply, upload: Upload): FastifyReply {
+export function setProgress ({ request, reply }: Pick<ResumableContext, 'request' | 'reply'>, upload: Upload): FastifyReply {
   const complete = upload.status === 'complete'
   return reply.headers({
     'Upload-Offset': String(upload.status === 'complete' ? upload.size : offsetOf(upload)),

@@ -3,7 +3,6 @@ import { InvalidOption } from '../../errors.js'
 import {
   type Duration, type Rules, boolean, checkByRules, checksumOf, lifetime, lifetimeOf, mountRules, optionsOf, or, positive, url, whole
 } from '../../option-rules.js'
-import type { ProtocolSettings } from '../contract.js'
 
 /** Options of {@link resumableHttp}. Those that the plugin has as well go before the plugin's. */
 export interface ResumableHttpOptions {
@@ -108,9 +107,4 @@ export function settingsOf (options: ResumableHttpOptions): ResumableHttpSetting
     removeFinished: options.removeFinished ?? false,
     requireUser: options.requireUser
   }
-}
-
-/** ms that a new upload may stay unfinished; null for ever. */
-export function expiresIn ({ expirationDelta }: ResumableHttpSettings, plugin: ProtocolSettings): number | null {
-  return expirationDelta === undefined ? plugin.expirationDelta : expirationDelta
 }

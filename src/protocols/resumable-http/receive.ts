@@ -1,20 +1,18 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Written } from '../../engine/index.js'
+import type { CallerHooks, Written } from '../../engine/index.js'
 import { BeyondSize, ChecksumMismatch, OffsetMismatch, SizeConflict } from '../../errors.js'
 import { type CompleteUpload, type Upload, type UploadingUpload, offsetOf } from '../../upload.js'
-import type { Caller, CompletionReply } from '../contract.js'
+import type { CompletionReply } from '../contract.js'
 import { sizeBy, type UploadBody } from './body.js'
 import { checkRepresentation } from './digests.js'
+import { inconsistentLength } from './errors.js'
 import { completenessField } from './fields.js'
 import { sendInterim } from './interim.js'
-import type { ResumableMount } from './mount.js'
-import { inconsistentLength } from './problem.js'
+import type { ResumableContext } from './mount.js'
 import { answerIn, answerOf, type FinalAnswer, stateOf, stored, wishOf } from './state.js'
 import { interopNumber } from './versions.js'
 
 /** Where the bytes of a request go. */
 export interface Reception {
-  readonly caller: Caller
   readonly id: string
   /** Byte of the file that the body starts with. */
   readonly offset: number
@@ -29,16 +27,16 @@ export interface Reception {
  * Stores the body of a creation or an append; the last one completes the upload, and its final reply is saved with it.
  * @throws what the engine throws. More bytes than the file has, and a file that is not the one which the client announced, end the upload.
  */
-export async function receive (
-  mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, reception: Reception
-): Promise<Written> {
-  const { engine, settings } = mount
-  const { caller, id, offset, body, last } = reception
+export async function receive (context: ResumableContext, reception: Reception): Promise<Written> {
+  const { mount: { engine, settings }, request, reply } = context
+  const caller = await context.caller()
+  const { id, offset, body, last } = reception
   const { length, digests, version } = body
   const progress = interopNumber(request) !== undefined && settings.interim && version.progress ? settings.progress : false
   const size = sizeBy({ ...body, last }, offset)
   try {
-    return await engine.write({ ...caller, hooks: { ...caller.hooks, onComplete: finishing(mount, request, reply, reception) } }, id, {
+    const onComplete = finishing(context, caller.hooks.onComplete, reception)
+    return await engine.write({ ...caller, hooks: { ...caller.hooks, onComplete } }, id, {
       start: offset,
       body: body.bytes,
       claim: 'stop',
@@ -67,7 +65,7 @@ export async function receive (
     })
   } catch (error) {
     const isOver = error instanceof BeyondSize ? version.overflow === 'invalidate' : error instanceof ChecksumMismatch && last
-    if (isOver) await invalidate(mount, reception, error)
+    if (isOver) await invalidate(context, reception, error)
     throw error
   }
 }
@@ -86,23 +84,25 @@ function checkPlace (upload: UploadingUpload, { offset, body: { size, length }, 
 
 /** The engine's `onComplete`: checks the file, lets the host word the final reply, and gives it in a form that can be kept. */
 function finishing (
-  mount: ResumableMount, request: FastifyRequest, reply: FastifyReply, { caller, body, finish }: Reception
+  context: ResumableContext, onComplete: CallerHooks['onComplete'], { body, finish }: Reception
 ): (upload: CompleteUpload) => Promise<CompletionReply> {
   return async upload => {
-    await checkRepresentation(request, { engine: mount.engine, caller }, upload)
+    await checkRepresentation(context, upload)
     try {
-      const wish = await caller.hooks.onComplete?.(upload)
+      const wish = await onComplete?.(upload)
       return wishOf(finish === undefined ? answerOf(wish) : await finish(upload))
     } catch (error) {
       // What refuses is the target, and no longer the upload: there is nothing to resume.
-      reply.headers(completenessField(true, body.version))
+      context.reply.headers(completenessField(true, body.version))
       throw error
     }
   }
 }
 
 /** Ends an upload that cannot become the announced file any more, unless only this body was wrong and nothing of it was kept. */
-async function invalidate ({ engine }: ResumableMount, { caller, id, offset, body }: Reception, error: unknown): Promise<void> {
+async function invalidate (context: ResumableContext, { id, offset, body }: Reception, error: unknown): Promise<void> {
+  const { engine } = context.mount
+  const caller = await context.caller()
   const upload = await engine.get(caller, id)
   const kept = offsetOf(upload) !== offset || body.length === 0
   if (error instanceof ChecksumMismatch && !kept) return

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { methodOf } from '../../http/routing/method-override.js'
+import { requestedMethod } from '../service.js'
 import { completenessField, completenessOf } from './fields.js'
 import { versionEcho, versionOf } from './versions.js'
 
@@ -17,5 +17,5 @@ export function markRefused (request: FastifyRequest, reply: FastifyReply, isApp
 
 /** True for a request that appends, if it names an upload. */
 export function isAppend (request: FastifyRequest): boolean {
-  return methodOf(request) === 'PATCH'
+  return requestedMethod(request) === 'PATCH'
 }

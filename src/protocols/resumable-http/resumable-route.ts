@@ -2,30 +2,20 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest, RouteOptions, onRequestHookHandler, onSendHookHandler } from 'fastify'
 import type { Written } from '../../engine/index.js'
 import type { Upload } from '../../upload.js'
+import { Context } from '../context.js'
 import type { HostApp } from '../contract.js'
 import { sendFinal } from './answer.js'
 import { uploadBodyOf } from './body.js'
 import { createUpload, sendCreated } from './create.js'
+import { wordError } from './errors.js'
 import { Exchange } from './exchange.js'
 import { completenessField } from './fields.js'
-import { type ResumableMount, setProgress } from './mount.js'
-import { wordError } from './problem.js'
+import { type ResumableContext, type ResumableMount, setProgress } from './mount.js'
 import type { Reception } from './receive.js'
 import { markRefused } from './refused.js'
 import { type FinalAnswer, keptText, type RoutedRequest } from './state.js'
 import { StoredRequest } from './stored-request.js'
 import { versionEcho, versionOf } from './versions.js'
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Requests to this route can be resumed (Upload-Complete); a string names the mount of `resumableHttp()` that keeps them. */
-    resumable?: boolean | string
-  }
-  interface FastifyRequest {
-    /** The finished upload that is this request's body, if it came as a resumable one. */
-    upload: Upload | null
-  }
-}
 
 type Finish = NonNullable<Reception['finish']>
 
@@ -33,7 +23,7 @@ type Finish = NonNullable<Reception['finish']>
 export interface Dispatch {
   /** @param receive stores the last bytes; `finish` is for the engine to call when the file is whole */
   run (
-    request: FastifyRequest, reply: FastifyReply, route: RoutedRequest, receive: (finish: Finish) => Promise<Written>
+    context: ResumableContext, route: RoutedRequest, receive: (finish: Finish) => Promise<Written>
   ): Promise<FastifyReply>
 }
 
@@ -85,15 +75,16 @@ export class ResumableRoutes implements Dispatch {
     })
   }
 
-  async run (...[request, reply, route, receive]: Parameters<Dispatch['run']>): Promise<FastifyReply> {
+  async run (...[context, route, receive]: Parameters<Dispatch['run']>): Promise<FastifyReply> {
+    const { request, reply } = context
     const exchange = new Exchange()
     const begun = await exchange.begun(receive(exchange.finish))
     if (!('id' in begun)) {
       const { upload } = begun
       const { finishedAppend, unfinishedAppend } = versionOf(request)
       // The handler has answered an earlier request, whose record could not be saved.
-      if (upload.status === 'complete') return sendFinal(request, reply, upload, finishedAppend)
-      return setProgress(request, reply, upload).code(unfinishedAppend).send()
+      if (upload.status === 'complete') return sendFinal(context, upload, finishedAppend)
+      return setProgress(context, upload).code(unfinishedAppend).send()
     }
     reply.hijack()
     const stored = this.#stored(request, begun, route)
@@ -132,14 +123,15 @@ export class ResumableRoutes implements Dispatch {
     await new Promise<void>((resolve, reject) => {
       this.#host.bodies.onRequest.call(request.server, request, reply, error => { if (error === undefined) resolve(); else reject(error) })
     })
-    const caller = await this.#mount.caller(request, reply)
+    const context = new Context(this.#mount, request, reply)
+    await context.caller()
     const exchange = new Exchange()
     const route = routedRequest(request)
     const begun = await exchange.begun(
-      createUpload(this.#mount, request, reply, caller, { ...body, last }, { route, finish: exchange.finish })
+      createUpload(context, { ...body, last }, { route, finish: exchange.finish })
     )
     if (!('id' in begun)) {
-      sendCreated(request, reply, begun.upload)
+      sendCreated(context, begun.upload)
       return false
     }
     // The URL of what the handler makes is the handler's to tell.
