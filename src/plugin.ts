@@ -133,7 +133,7 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
       caller: callerOf(protocol.name)
     }
     await fastify.register(async scope => {
-      streamScope(scope, bodies, engine.pace)
+      await streamScope(scope, bodies, engine.pace)
       replies.watch(scope)
       await owners.declare(scope, protocol.name, async () => { await protocol.register(scope, uploads, { instance: fastify, bodies }) })
     }, {

@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -24,26 +24,31 @@ t.before(async () => {
   await run(host, 'tar', '-xzf', tarball.filename, '--strip-components=1', '-C', 'node_modules/fastify-chunked-upload')
 })
 
-/** Files that the build makes of one source file, in one dialect. */
-function built (source: string, dialect: string): string[] {
-  const c = source.endsWith('.cts') ? 'c' : ''
-  const stem = `dist/${dialect}/${source.replace(/\.c?ts$/, '')}`
-  return [`${stem}.${c}js`, `${stem}.d.${c}ts`]
-}
-
-t.test('the package holds what is built of src/, the pages that the README leads to, and nothing else', async t => {
+t.test('the package holds what is built of src/, once, the pages for users, and nothing else', async t => {
   const folder = join(root, 'src')
   const found = await readdir(folder, { recursive: true, withFileTypes: true })
   const sources = found.filter(entry => entry.isFile())
     .map(entry => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
-  const pages = [...(await readFile(join(root, 'README.md'), 'utf8')).matchAll(/\]\(((?:docs|bench)\/[\w./-]+)\)/g)].map(([, page = '']) => page)
-  t.ok(pages.length > 1)
-  const expected = ['LICENSE', 'README.md', 'package.json', ...pages]
-  for (const dialect of ['esm', 'commonjs']) {
-    expected.push(`dist/${dialect}/package.json`, ...sources.flatMap(source => built(source, dialect)))
-  }
-  t.strictSame(packed.filter(path => !expected.includes(path)), [], 'too much')
+  const docs = (await readdir(join(root, 'docs'))).filter(page => page !== 'design.md').map(page => `docs/${page}`)
+  t.ok(docs.length > 0)
+  const expected = ['LICENSE', 'README.md', 'package.json', ...docs]
+  const stems = sources.map(source => source.replace(/\.c?ts$/, ''))
+  const code = sources.map(source => `dist/commonjs/${source.replace(/ts$/, 'js')}`)
+  const types = sources.map(source => `dist/commonjs/${source.replace(/(c?)ts$/, 'd.$1ts')}`)
+  const doors = stems.filter(stem => /^(testing\/)?index$/.test(stem)).flatMap(stem => [`dist/esm/${stem}.js`, `dist/esm/${stem}.d.ts`])
+  expected.push('dist/esm/package.json', 'dist/commonjs/package.json', ...code, ...doors)
+  t.strictSame(packed.filter(path => !expected.includes(path) && !types.includes(path)), [], 'too much')
   t.strictSame(expected.filter(path => !packed.includes(path)), [], 'missing')
+})
+
+t.test('what a host imports is what it requires: errors of one are instances of the other', async t => {
+  const answer = await run(host, process.execPath, '--input-type=module', '-e', `
+    import { createRequire } from 'node:module'
+    import * as imported from 'fastify-chunked-upload'
+    const required = createRequire(import.meta.url)('fastify-chunked-upload')
+    console.log(Object.keys(required).filter(name => imported[name] !== required[name]).length, imported.errors.InvalidOption !== undefined)
+  `)
+  t.equal(answer, '0 true\n')
 })
 
 for (const entry of entries) {

@@ -1,28 +1,28 @@
-import {
-  createBLAKE2b, createBLAKE2s, createBLAKE3, createCRC32, createMD5, createSHA1, createSHA224, createSHA256, createSHA3, createSHA384,
-  createSHA512, createXXHash128, createXXHash3, createXXHash64, type IHasher
-} from 'hash-wasm'
+import type * as hashWasm from 'hash-wasm'
+import type { IHasher } from 'hash-wasm'
 import { ChecksumUnsupported } from '../../errors.js'
 import type { ChecksumState } from '../../upload.js'
 
+type HashWasm = typeof hashWasm
+
 /** The whole-file checksums that can be kept, by the names that Python's hashlib and the CRC catalogue use. */
-const HASHERS: Readonly<Record<string, () => Promise<IHasher>>> = {
-  md5: createMD5,
-  sha1: createSHA1,
-  sha224: createSHA224,
-  sha256: createSHA256,
-  sha384: createSHA384,
-  sha512: createSHA512,
-  sha3_256: () => createSHA3(256),
-  sha3_512: () => createSHA3(512),
-  blake2b: () => createBLAKE2b(),
-  blake2s: () => createBLAKE2s(),
-  blake3: () => createBLAKE3(),
-  crc32: () => createCRC32(),
-  crc32c: () => createCRC32(0x82F63B78),
-  xxh64: () => createXXHash64(),
-  xxh3: () => createXXHash3(),
-  xxh128: () => createXXHash128()
+const HASHERS: Readonly<Record<string, (wasm: HashWasm) => Promise<IHasher>>> = {
+  md5: wasm => wasm.createMD5(),
+  sha1: wasm => wasm.createSHA1(),
+  sha224: wasm => wasm.createSHA224(),
+  sha256: wasm => wasm.createSHA256(),
+  sha384: wasm => wasm.createSHA384(),
+  sha512: wasm => wasm.createSHA512(),
+  sha3_256: wasm => wasm.createSHA3(256),
+  sha3_512: wasm => wasm.createSHA3(512),
+  blake2b: wasm => wasm.createBLAKE2b(),
+  blake2s: wasm => wasm.createBLAKE2s(),
+  blake3: wasm => wasm.createBLAKE3(),
+  crc32: wasm => wasm.createCRC32(),
+  crc32c: wasm => wasm.createCRC32(0x82F63B78),
+  xxh64: wasm => wasm.createXXHash64(),
+  xxh3: wasm => wasm.createXXHash3(),
+  xxh128: wasm => wasm.createXXHash128()
 }
 
 export const checksumAlgorithms: readonly string[] = Object.keys(HASHERS)
@@ -61,8 +61,11 @@ export class Checksums {
     if (hasher === undefined) {
       const make = Object.hasOwn(HASHERS, algorithm) ? HASHERS[algorithm] : undefined
       if (make === undefined) throw new ChecksumUnsupported(algorithm)
-      hasher = make()
+      // hash-wasm takes 20 ms and 3 MiB, which a host pays with its first checksum.
+      hasher = import('hash-wasm').then(make)
       this.#hashers.set(algorithm, hasher)
+      // A failure is the caller's to handle, and the next call tries again.
+      hasher.catch(() => { this.#hashers.delete(algorithm) })
     }
     return hasher
   }

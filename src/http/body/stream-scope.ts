@@ -1,8 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Http2ServerRequest } from 'node:http2'
 import { Readable } from 'node:stream'
-import AjvCompiler from '@fastify/ajv-compiler'
-import SerializerSelector from '@fastify/fast-json-stringify-compiler'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { BodyPace } from '../../body-pace.js'
 import { BodyCut, BodyDecoded, BodyEncoded } from '../../errors.js'
@@ -14,7 +12,11 @@ const PACE = Symbol('chunked-upload.pace')
  * Makes `scope` one in which every body arrives as the stream that the host's preParsing hooks left, in any host: with @fastify/multipart
  * in any mode, with parsers of its own, with other schema compilers.
  */
-export function streamScope (scope: FastifyInstance, bodies: OpenBodies, pace: BodyPace): void {
+export async function streamScope (scope: FastifyInstance, bodies: OpenBodies, pace: BodyPace): Promise<void> {
+  // Loaded here, not with the package: where the host has the same versions, Fastify itself has loaded them by now.
+  const [{ default: AjvCompiler }, { default: SerializerSelector }] = await Promise.all([
+    import('@fastify/ajv-compiler'), import('@fastify/fast-json-stringify-compiler')
+  ])
   scope.decorate(PACE, { value: pace })
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (request, payload, done) => {
