@@ -1,12 +1,13 @@
 import type { FastifyRequest } from 'fastify'
 import { formKind, readForm } from '../../http/body/form.js'
 import { hasBody } from '../../http/body/stream-scope.js'
-import { Refusal, unsupportedMediaType } from './errors.js'
+import type { ProtocolSettings } from '../contract.js'
+import { refuse, unsupportedMediaType } from './errors.js'
 import type { ContentRangeSettings } from './options.js'
 
 /** The fields of a completion. @throws {Refusal} the body is of a type that has none */
 export async function formOf (request: FastifyRequest): Promise<Readonly<Record<string, unknown>>> {
-  if (hasBody(request) && formKind(request) === undefined) throw unsupportedMediaType(request.headers['content-type'] ?? '')
+  if (hasBody(request) && formKind(request) === undefined) throw unsupportedMediaType(request.headers['content-type'])
   return await readForm(request)
 }
 
@@ -15,11 +16,11 @@ export async function formOf (request: FastifyRequest): Promise<Readonly<Record<
  * @throws {Refusal} none is given
  */
 export function checksumOf (
-  field: (name: string) => unknown, { checksum, dialect }: ContentRangeSettings
+  field: (name: string) => unknown, { checksum, dialect }: Pick<ContentRangeSettings, 'dialect'> & Pick<ProtocolSettings, 'checksum'>
 ): string | undefined {
   if (checksum === false) return undefined
   const given = textOf(field(checksum))
-  if (given === '' && dialect.demandsChecksumFirst) throw new Refusal(`Checksum of type '${checksum}' is required`)
+  if (given === '' && dialect.demandsChecksumFirst) throw refuse(`Checksum of type '${checksum}' is required`)
   return given
 }
 

@@ -1,15 +1,17 @@
 import type { FastifyReply } from 'fastify'
 import { UploadNotFound } from '../../errors.js'
-import { type DownloadOptions, keptCoding, sendUpload } from '../../http/download/send-upload.js'
-import { type Context, type Verb, assertMayKnow } from './context.js'
+import { keptCoding, sendUpload } from '../../http/download/send-upload.js'
+import { readUploadId } from '../../http/fields/upload-id.js'
+import type { ContentRangeContext } from './mount.js'
 
 /** GET on a finished upload's file. Of an unfinished one there is none yet. */
-export function download (options: DownloadOptions): Verb {
-  return async (context: Context): Promise<FastifyReply> => {
-    const { engine, request, reply, caller, id } = context
-    assertMayKnow(context)
-    const upload = await engine.get(caller, id)
-    if (upload.status === 'uploading') throw new UploadNotFound()
-    return await sendUpload(request, reply, engine, upload, { ...options, ...keptCoding(upload) })
-  }
+export async function download (context: ContentRangeContext): Promise<FastifyReply> {
+  const { mount, request, reply } = context
+  const { engine, settings: { downloads } } = mount
+  const caller = await context.caller()
+  mount.assertMayKnow(caller)
+  const upload = await engine.get(caller, readUploadId(context.id))
+  if (upload.status === 'uploading') throw new UploadNotFound()
+  const inline = downloads === false ? [] : downloads.inline
+  return await sendUpload(request, reply, engine, upload, { inline, ...keptCoding(upload) })
 }

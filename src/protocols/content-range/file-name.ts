@@ -1,6 +1,6 @@
 import { cleanFileName } from '../../file-name.js'
 import type { Chunk } from './request-chunk.js'
-import { Refusal } from './errors.js'
+import { refuse } from './errors.js'
 
 const MAX_CHARACTERS = 255
 
@@ -15,16 +15,16 @@ export function earlyName ({ fields, filename }: Chunk): string {
 /** The name that a field after the bytes gives, as written; undefined where it is known already. @throws {Refusal} */
 export function lateName ({ fields }: Chunk, knownBefore: boolean, required: boolean): string | undefined {
   const given = fields.get('filename')
-  if (given === undefined && required) throw new Refusal({ filename: ['This field is required.'] })
+  if (given === undefined && required) throw refuse({ filename: ['This field is required.'] })
   return given === undefined || knownBefore ? undefined : checked(given)
 }
 
 function checked (told: string): string {
   const name = cleanFileName(told)
-  if (name === '') throw new Refusal({ filename: ['This field may not be blank.'] })
+  if (name === '') throw refuse({ filename: ['This field may not be blank.'] })
   // Counted as Python does: by code points.
   if ([...name].length > MAX_CHARACTERS) {
-    throw new Refusal({ filename: [`Ensure this field has no more than ${MAX_CHARACTERS} characters.`] })
+    throw refuse({ filename: [`Ensure this field has no more than ${MAX_CHARACTERS} characters.`] })
   }
   return told
 }

@@ -4,7 +4,6 @@ import {
   type Duration, type Rules, boolean, checkByRules, checksumOf, func, lifetime, lifetimeOf, mountRules, names, oneOf, url
 } from '../../option-rules.js'
 import type { JsonObject, Upload } from '../../upload.js'
-import type { ProtocolSettings } from '../contract.js'
 import { type Dialect, type DialectName, dialects } from './dialect.js'
 
 /** Options of {@link contentRange}. Those that the plugin has as well go before the plugin's. */
@@ -63,16 +62,14 @@ export interface ContentRangeOptions {
   readonly serialize?: ((record: JsonObject, upload: Upload, request: FastifyRequest) => JsonObject) | undefined
 }
 
-/** The options with their defaults, and with the plugin's settings where they leave it to them. */
-export interface ContentRangeSettings extends Pick<ContentRangeOptions, 'serialize' | 'uploadUrl' | 'fileUrl'> {
-  readonly checksum: string | false
+/** What the verbs read of the options. What is undefined is as the plugin says. */
+export interface ContentRangeSettings extends Pick<ContentRangeOptions, 'serialize' | 'uploadUrl' | 'fileUrl' | 'requireUser'> {
+  readonly checksum: string | false | undefined
   /** ms; null for never. */
-  readonly expirationDelta: number | null
-  readonly requireUser: boolean
-  /** Path of the mount, with Fastify's `:parameters`. */
-  readonly prefix: string
+  readonly expirationDelta: number | null | undefined
   /** Public URL of the mount. */
   readonly baseUrl: URL | undefined
+  readonly fieldNames: readonly string[] | undefined
   readonly idFormat: 'hex' | 'dashes'
   readonly requireContentRange: boolean
   readonly requireFilename: boolean
@@ -80,32 +77,6 @@ export interface ContentRangeSettings extends Pick<ContentRangeOptions, 'seriali
   readonly allowDelete: boolean
   readonly dialect: Dialect
   readonly dialectName: DialectName
-  readonly fieldNames: readonly string[]
-  /** Finished files are served. */
-  readonly downloads: boolean
-}
-
-export function settingsOf (options: ContentRangeOptions, plugin: ProtocolSettings, prefix: string): ContentRangeSettings {
-  const { dialect: dialectName = 'drf', fieldName } = options
-  return {
-    dialectName,
-    dialect: dialects[dialectName],
-    fieldNames: fieldName === undefined ? plugin.fieldNames : [fieldName].flat(),
-    checksum: options.checksum ?? plugin.checksum,
-    expirationDelta: lifetimeOf(options.expirationDelta, plugin.expirationDelta),
-    requireUser: options.requireUser ?? plugin.requireUser,
-    prefix,
-    baseUrl: options.baseUrl === undefined ? plugin.baseUrl : new URL(options.baseUrl),
-    idFormat: options.idFormat ?? 'hex',
-    requireContentRange: options.requireContentRange ?? dialectName !== 'parent',
-    requireFilename: options.requireFilename ?? false,
-    requireComplete: options.requireComplete ?? true,
-    allowDelete: options.allowDelete ?? dialectName === 'drf',
-    downloads: plugin.downloads !== false && dialectName !== 'parent',
-    fileUrl: options.fileUrl,
-    uploadUrl: options.uploadUrl,
-    serialize: options.serialize
-  }
 }
 
 const RULES: Rules<ContentRangeOptions> = {
@@ -127,6 +98,24 @@ const RULES: Rules<ContentRangeOptions> = {
 }
 
 /** @throws {InvalidOption} */
-export function checkContentRangeOptions (options: ContentRangeOptions): void {
+export function settingsOf (options: ContentRangeOptions): ContentRangeSettings {
   checkByRules('contentRange', options, RULES)
+  const { dialect: dialectName = 'drf', fieldName, baseUrl } = options
+  return {
+    dialectName,
+    dialect: dialects[dialectName],
+    fieldNames: fieldName === undefined ? undefined : [fieldName].flat(),
+    checksum: options.checksum,
+    expirationDelta: lifetimeOf(options.expirationDelta, undefined),
+    requireUser: options.requireUser,
+    baseUrl: baseUrl === undefined ? undefined : new URL(baseUrl),
+    idFormat: options.idFormat ?? 'hex',
+    requireContentRange: options.requireContentRange ?? dialectName !== 'parent',
+    requireFilename: options.requireFilename ?? false,
+    requireComplete: options.requireComplete ?? true,
+    allowDelete: options.allowDelete ?? dialectName === 'drf',
+    fileUrl: options.fileUrl,
+    uploadUrl: options.uploadUrl,
+    serialize: options.serialize
+  }
 }

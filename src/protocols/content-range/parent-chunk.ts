@@ -3,7 +3,7 @@ import { assertUploading } from '../../engine/index.js'
 import { BodyCut, OffsetMismatch, StorageTrouble } from '../../errors.js'
 import { readUploadId } from '../../http/fields/upload-id.js'
 import { type Upload, offsetOf } from '../../upload.js'
-import { type Context, sendRecord } from './context.js'
+import { type ContentRangeContext, sendRecord } from './mount.js'
 import type { ChunkRange } from './range-header.js'
 import { type Chunk, withChunk } from './request-chunk.js'
 import { storeFirst } from './store-first.js'
@@ -13,8 +13,9 @@ import { rangeOf, storeNext } from './store-next.js'
 const SPOOL_EXPIRY = 86_400_000
 
 /** POST upload/ of django-chunked-upload: the form field `upload_id` tells a next chunk from a first one. */
-export async function parentChunk (context: Context): Promise<FastifyReply> {
-  return await withChunk(context.request, { ...context.settings, raw: true }, async chunk => {
+export async function parentChunk (context: ContentRangeContext): Promise<FastifyReply> {
+  await context.caller()
+  return await withChunk(context.request, { ...context.mount.settings, raw: true }, async chunk => {
     const id = uploadIdOf(chunk)
     const range = await rangeOf(context, chunk, id !== '')
     const store = async (): Promise<Upload> => {
@@ -27,8 +28,9 @@ export async function parentChunk (context: Context): Promise<FastifyReply> {
 }
 
 /** A next chunk whose upload is named after it waits in storage. */
-async function storeLater (context: Context, chunk: Chunk, range: ChunkRange): Promise<Upload> {
-  const { engine, settings: { expirationDelta }, caller } = context
+async function storeLater (context: ContentRangeContext, chunk: Chunk, range: ChunkRange): Promise<Upload> {
+  const { engine, settings: { expirationDelta } } = context.mount
+  const caller = await context.caller()
   const spooled = await engine.spool(caller, chunk.body, expirationDelta ?? SPOOL_EXPIRY)
   try {
     await chunk.finish()
@@ -45,10 +47,10 @@ async function storeLater (context: Context, chunk: Chunk, range: ChunkRange): P
 }
 
 /** A chunk from byte 0 that names an upload after its bytes is no new upload after all. */
-async function assertNew ({ engine, caller }: Context, chunk: Chunk, stored: Upload): Promise<Upload> {
+async function assertNew (context: ContentRangeContext, chunk: Chunk, stored: Upload): Promise<Upload> {
   const id = uploadIdOf(chunk)
   if (id === '') return stored
-  const upload = await engine.get(caller, readUploadId(id))
+  const upload = await context.mount.engine.get(await context.caller(), readUploadId(id))
   assertUploading(upload)
   throw new OffsetMismatch(offsetOf(upload), 0)
 }

@@ -1,5 +1,5 @@
 import { SizeLimitExceeded } from '../../errors.js'
-import { Refusal } from './errors.js'
+import { refuse } from './errors.js'
 
 /** Where a chunk stands in its file; `length` may be negative where a client counted backwards. */
 export interface ChunkRange {
@@ -28,7 +28,7 @@ export function parseContentRange (
   const [, first, last, whole] = CONTENT_RANGE.exec(header ?? '') ?? []
   if (first === undefined || last === undefined || whole === undefined) return undefined
   const [start, end, total] = [BigInt(first), BigInt(last), BigInt(whole)]
-  if (end >= total) throw new Refusal(`End of chunk exceeds reported total (${total} bytes)`)
+  if (end >= total) throw refuse(`End of chunk exceeds reported total (${total} bytes)`)
   const countable = total <= BigInt(Number.MAX_SAFE_INTEGER)
   if (!late || !countable) checkTotal(Number(total))
   if (!countable) throw new SizeLimitExceeded(Number.MAX_SAFE_INTEGER)

@@ -1,22 +1,24 @@
 import type { FastifyRequest } from 'fastify'
 import { uuidOf } from '../../http/fields/upload-id.js'
-import { mountAddress } from '../../http/routing/mount-address.js'
 import { type JsonObject, type Upload, offsetOf } from '../../upload.js'
+import type { Mount } from '../mount.js'
 import type { ContentRangeSettings } from './options.js'
 
 /** An upload as clients see it: every field that any of the systems sends. */
-export function wireRecord (upload: Upload, request: FastifyRequest, settings: ContentRangeSettings): JsonObject {
+export function wireRecord (mount: Mount<ContentRangeSettings>, upload: Upload, request: FastifyRequest): JsonObject {
+  const { settings } = mount
   const { serialize = (record: JsonObject) => record, uploadUrl, fileUrl } = settings
   const id = settings.idFormat === 'hex' ? upload.id : uuidOf(upload.id)
   const offset = offsetOf(upload)
   const expires = time(upload.expiresAt)
   if (settings.dialectName === 'parent') return serialize({ upload_id: id, offset, expires }, upload, request)
-  const url = uploadUrl?.(upload, request) ?? urlOf(id, request, settings)
+  const url = uploadUrl?.(upload, request) ?? urlOf(mount, id, request)
+  const servedAt = settings.downloads !== false && upload.status === 'complete' ? `${url}/file` : null
   return serialize({
     id,
     upload_id: id,
     url,
-    file: fileUrl === undefined ? settings.downloads && upload.status === 'complete' ? `${url}/file` : null : fileUrl(upload, request),
+    file: fileUrl === undefined ? servedAt : fileUrl(upload, request),
     filename: upload.filename,
     offset,
     expires,
@@ -27,8 +29,8 @@ export function wireRecord (upload: Upload, request: FastifyRequest, settings: C
   }, upload, request)
 }
 
-function urlOf (id: string, request: FastifyRequest, { prefix, baseUrl }: ContentRangeSettings): string {
-  const { origin = '', path } = mountAddress(request, prefix, baseUrl)
+function urlOf (mount: Mount<ContentRangeSettings>, id: string, request: FastifyRequest): string {
+  const { origin = '', path } = mount.address(request)
   return `${origin}${path}/${id}`
 }
 

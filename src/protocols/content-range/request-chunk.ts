@@ -55,7 +55,7 @@ export async function withChunk<T> (request: FastifyRequest, rules: ChunkRules, 
   }
   if (kind !== undefined || !hasBody(request)) throw noChunk()
   const range = request.headers['content-range'] ?? ''
-  if (!rules.raw || (range === '' && rules.requireContentRange)) throw unsupportedMediaType(request.headers['content-type'] ?? '')
+  if (!rules.raw || (range === '' && rules.requireContentRange)) throw unsupportedMediaType(request.headers['content-type'])
   return await work(rawChunk(request))
 }
 

@@ -1,5 +1,6 @@
 import { type TObject, type TSchema, Type } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
+import type { ProtocolSettings } from '../contract.js'
 import type { ContentRangeSettings } from './options.js'
 
 const MORE = { additionalProperties: true }
@@ -41,7 +42,7 @@ interface Schemas {
   readonly remove: RouteSchema
 }
 
-export function schemasOf ({ checksum, fieldNames: [field = 'file'], dialectName }: ContentRangeSettings): Schemas {
+export function schemasOf ({ checksum, fieldNames: [field = 'file'], dialectName }: ContentRangeSettings & ProtocolSettings): Schemas {
   const answer = (success: TSchema): FastifySchema['response'] => ({ 200: success, '4xx': Failure })
   const body = (content: Readonly<Record<string, TSchema>>): { content: Record<string, { schema: TSchema }> } => ({
     content: Object.fromEntries(Object.entries(content).map(([type, schema]) => [type, { schema }]))

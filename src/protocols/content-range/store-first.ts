@@ -1,9 +1,9 @@
 import { OffsetMismatch, TakenOver, UploadComplete, UploadNotFound } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
 import { type Upload, offsetOf } from '../../upload.js'
-import { type Context, lacksUser } from './context.js'
-import { Refusal, emptyFile } from './errors.js'
+import { emptyFile, refuse } from './errors.js'
 import { earlyName, lateName } from './file-name.js'
+import type { ContentRangeContext } from './mount.js'
 import type { ChunkRange } from './range-header.js'
 import { type Chunk, storeTellingLength } from './request-chunk.js'
 
@@ -15,11 +15,13 @@ type Then<T> = (upload: Upload) => Promise<T>
  * @param range where the chunk stands; undefined takes the chunk as the whole file
  */
 export async function storeFirst<T> (
-  context: Context, chunk: Chunk, range: ChunkRange | undefined, then: Then<T>
+  context: ContentRangeContext, chunk: Chunk, range: ChunkRange | undefined, then: Then<T>
 ): Promise<T> {
-  const { engine, settings, caller } = context
+  const { mount } = context
+  const { engine, settings } = mount
+  const caller = await context.caller()
   if (range !== undefined && range.start !== 0) throw new OffsetMismatch(0, range.start)
-  if (lacksUser(context)) throw new Refusal('Upload requires user authentication but user cannot be determined')
+  if (mount.lacksUser(caller)) throw refuse('Upload requires user authentication but user cannot be determined')
   const nameKnown = chunk.fields.has('filename')
   const told = earlyName(chunk)
   const filename = cleanFileName(told)
@@ -54,13 +56,14 @@ export async function storeFirst<T> (
 }
 
 /** Removes what a failed request has begun. Of a raw body that was cut, stored bytes stay if its user can find the upload again. */
-async function takeBack ({ engine, caller, request }: Context, id: string, keepsBytes: boolean): Promise<void> {
+async function takeBack (context: ContentRangeContext, id: string, keepsBytes: boolean): Promise<void> {
+  const caller = await context.caller()
   const findable = caller.user !== null || !caller.restricted
   const onRemove = async (upload: Upload): Promise<void> => {
     if (upload.status === 'complete' || (keepsBytes && findable && offsetOf(upload) > 0)) throw new UploadComplete()
   }
-  await engine.remove({ ...caller, hooks: { onRemove } }, id).catch((error: unknown) => {
+  await context.mount.engine.remove({ ...caller, hooks: { onRemove } }, id).catch((error: unknown) => {
     if (error instanceof UploadComplete || error instanceof UploadNotFound) return
-    request.log.warn({ err: error, upload: id }, 'a failed upload could not be removed; it is left to the sweeper')
+    context.request.log.warn({ err: error, upload: id }, 'a failed upload could not be removed; it is left to the sweeper')
   })
 }

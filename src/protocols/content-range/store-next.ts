@@ -1,15 +1,17 @@
 import { LengthMismatch } from '../../errors.js'
 import { isMisread } from '../../http/body/form.js'
 import type { Upload } from '../../upload.js'
-import type { Context } from './context.js'
-import { Refusal } from './errors.js'
+import type { ContentRangeContext } from './mount.js'
+import { refuse } from './errors.js'
 import { type ChunkRange, parseContentRange } from './range-header.js'
 import { type Chunk, storeTellingLength } from './request-chunk.js'
 
 /** Stores a chunk of an upload that is there already. */
 export async function storeNext (
-  { engine, settings, caller }: Context, id: string, chunk: Chunk, range: ChunkRange | undefined
+  context: ContentRangeContext, id: string, chunk: Chunk, range: ChunkRange | undefined
 ): Promise<Upload> {
+  const { engine, settings } = context.mount
+  const caller = await context.caller()
   const length = range?.length ?? chunk.length
   const { upload } = await storeTellingLength(chunk, async () => await engine.write(caller, id, {
     start: range?.start ?? 0,
@@ -29,11 +31,13 @@ export async function storeNext (
  * @throws {Refusal} {@link SizeLimitExceeded} {@link LengthMismatch}
  */
 export async function rangeOf (
-  { engine, settings, request, caller }: Context, chunk: Chunk, next: boolean
+  context: ContentRangeContext, chunk: Chunk, next: boolean
 ): Promise<ChunkRange | undefined> {
+  const { mount: { engine, settings }, request } = context
+  const caller = await context.caller()
   const late = next && !settings.dialect.checksLimitFirst
   const range = parseContentRange(request.headers['content-range'], total => { engine.checkSize(caller, total) }, late)
-  if (range === undefined && settings.requireContentRange) throw new Refusal('Error in request headers')
+  if (range === undefined && settings.requireContentRange) throw refuse('Error in request headers')
   if (range !== undefined && (range.length < 0 || (chunk.length ?? range.length) !== range.length)) {
     await storeTellingLength(chunk, () => Promise.reject(new LengthMismatch(0, range.length)))
   }
