@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Download, Locator, Page } from 'playwright-core'
+import { bytesOf } from './engine.js'
 import { endProgram, lineOf, type Program, startProgram } from './program.js'
 
 const loader = `--import=${new URL('../../scripts/run-typescript.mjs', import.meta.url).href}`
@@ -94,5 +95,6 @@ export async function download (page: Page, name: string): Promise<{ name: strin
   const begun: Promise<Download> = page.waitForEvent('download')
   await fileRow(page, name).getByRole('link', { name: 'Download' }).click()
   const download = await begun
-  return { name: download.suggestedFilename(), sha256: sha256(await readFile(await download.path())) }
+  const saved = await download.createReadStream()
+  return { name: download.suggestedFilename(), sha256: sha256(await bytesOf(saved)) }
 }
