@@ -37,6 +37,7 @@ const allowed = {
   'request-caller': ['options', 'upload-types', 'protocols', 'engine', 'option-rules', 'upload', 'errors'],
   plugin: ['options', 'host-uploads', 'request-caller', 'interval-job', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
   testing: ['contract', 'option-rules', 'upload', 'errors'],
+  protocol: ['protocols', 'http', 'engine', 'upload', 'errors'],
   index: ['plugin', 'host-uploads', 'options', 'protocols', 'ffmpeg', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'body-pace', 'option-rules', 'upload', 'errors']
 }
 

@@ -5,7 +5,7 @@ import t from 'tap'
 import { run as runProgram } from './support/child.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const entries = ['fastify-chunked-upload', 'fastify-chunked-upload/testing']
+const entries = ['fastify-chunked-upload', 'fastify-chunked-upload/protocol', 'fastify-chunked-upload/testing']
 
 /** What a command prints. Without the loaders of the test runner, so that Node sees the package as a host's Node does. */
 async function run (cwd: string, command: string, ...args: readonly string[]): Promise<string> {
