@@ -1,42 +1,41 @@
-import type { FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import { ChecksumMismatch, UploadGone } from '../../errors.js'
+import { sendJson } from '../../http/fields/json.js'
 import type { CompleteUpload, JsonObject, Upload } from '../../upload.js'
-import type { Caller } from '../contract.js'
 import { cloudFile } from './cloud-file.js'
 import { checkPlace } from './complete.js'
 import { findKnown } from './dedupe.js'
 import { askerOf } from './encryption.js'
-import { type Mount, callerOf, sendJson } from './mount.js'
+import type { TaskContext } from './mount.js'
 import { type NewTask, algorithmOf, chunkSizeFor, newTaskState, readNewTask } from './new-task.js'
 import { checkPolicy } from './policy.js'
 import { chunkSizeOf, chunksCount } from './task.js'
 import { taskIdOf } from './task-id.js'
 
 /** POST create: a new task, or the file that makes it needless. */
-export function create (mount: Mount): RouteHandlerMethod {
-  return async (request, reply) => {
-    const caller = await callerOf(mount, request, reply)
-    const task = await readNewTask(request)
-    const wanted = { ...task.wanted, user: caller.user }
-    const pool = await checkPolicy(mount.settings, wanted, request)
-    const found = await findKnown(mount, caller, wanted, request)
-    const known = found !== undefined && isOfAnother(mount, caller, found)
-      ? await copyFor(mount, caller, found, task, request)
-      : found
-    return sendJson(reply, known === undefined
-      ? newTaskAnswer(await createUpload(mount, caller, task, request))
-      : {
-          file_exists: true,
-          file: await cloudFile(mount.settings, known, pool, request),
-          task_id: null,
-          chunk_size: null,
-          chunks_count: null
-        })
-  }
+export async function create (context: TaskContext): Promise<FastifyReply> {
+  const { mount: { settings }, request, reply } = context
+  const { user } = await context.caller()
+  const task = await readNewTask(request)
+  const wanted = { ...task.wanted, user }
+  const pool = await checkPolicy(settings, wanted, request)
+  const found = await findKnown(context, wanted)
+  const known = found !== undefined && await isOfAnother(context, found) ? await copyFor(context, found, task) : found
+  return sendJson(reply, known === undefined
+    ? newTaskAnswer(await createUpload(context, task))
+    : {
+        file_exists: true,
+        file: await cloudFile(settings, known, pool, request),
+        task_id: null,
+        chunk_size: null,
+        chunks_count: null
+      })
 }
 
 /** What a function of the host has found is shown as it is: the host has decided that. */
-function isOfAnother ({ settings: { dedupe } }: Mount, { restricted, user }: Caller, found: CompleteUpload): boolean {
+async function isOfAnother (context: TaskContext, found: CompleteUpload): Promise<boolean> {
+  const { dedupe } = context.mount.settings
+  const { restricted, user } = await context.caller()
   return typeof dedupe !== 'function' && restricted && (user === null || found.user !== user)
 }
 
@@ -45,13 +44,12 @@ function isOfAnother ({ settings: { dedupe } }: Mount, { restricted, user }: Cal
  * touch the other. Undefined when the file is not there any more as it was. A copy that a crash
  * interrupts is an unfinished upload, which expires.
  */
-async function copyFor (
-  mount: Mount, caller: Caller, found: CompleteUpload, task: NewTask, request: FastifyRequest
-): Promise<CompleteUpload | undefined> {
-  const { uploads: { engine } } = mount
-  const copy = await createUpload(mount, caller, task, request)
+async function copyFor (context: TaskContext, found: CompleteUpload, task: NewTask): Promise<CompleteUpload | undefined> {
+  const { engine } = context.mount
+  const caller = await context.caller()
+  const copy = await createUpload(context, task)
   try {
-    await checkPlace(mount, caller, copy, request)
+    await checkPlace(context, copy)
     return (await engine.concat(caller, copy.id, [found])).upload
   } catch (error) {
     await engine.remove({ ...caller, hooks: {} }, copy.id).catch(() => {})
@@ -70,9 +68,9 @@ function newTaskAnswer (upload: Upload): JsonObject {
   }
 }
 
-async function createUpload (
-  { uploads: { engine }, settings }: Mount, caller: Caller, { wanted, fileName, password, chunkSize }: NewTask, request: FastifyRequest
-): Promise<Upload> {
+async function createUpload (context: TaskContext, { wanted, fileName, password, chunkSize }: NewTask): Promise<Upload> {
+  const { mount: { engine, settings }, request } = context
+  const caller = await context.caller()
   // Of a file that is too large its size is what is wrong, not the number of its chunks.
   engine.checkSize(caller, wanted.fileSize)
   const algorithm = algorithmOf(wanted.hash)

@@ -1,9 +1,8 @@
-import type { FastifyRequest } from 'fastify'
 import type { UploadEngine } from '../../engine/index.js'
 import type { CompleteUpload, Upload } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import type { WantedTask } from './hooks.js'
-import type { Mount } from './mount.js'
+import type { TaskContext } from './mount.js'
 import { algorithmOf } from './new-task.js'
 import { type TaskState, isTaskState } from './task.js'
 
@@ -14,10 +13,8 @@ const NEWEST = 1000
  * A finished file that makes this upload needless. One that was or will be encrypted never does: a client that has one password must
  * not get a file that another one opens.
  */
-export async function findKnown (
-  mount: Mount, caller: Caller, wanted: WantedTask, request: FastifyRequest
-): Promise<CompleteUpload | undefined> {
-  const { uploads: { engine }, settings: { dedupe } } = mount
+export async function findKnown (context: TaskContext, wanted: WantedTask): Promise<CompleteUpload | undefined> {
+  const { mount: { engine, settings: { dedupe } }, request } = context
   if (dedupe === false || wanted.hash === '' || wanted.encrypted) return undefined
   if (typeof dedupe === 'function') {
     const found = await dedupe(wanted, request)
@@ -25,7 +22,7 @@ export async function findKnown (
   }
   const gone = new Set<string>()
   for (;;) {
-    const found = await findRecord(mount, caller, wanted, gone)
+    const found = await findRecord(context, wanted, gone)
     // Without its bytes it would leave the asker with none.
     if (found === undefined || await engine.isPresent(found)) return found
     gone.add(found.id)
@@ -34,8 +31,10 @@ export async function findKnown (
 
 /** @param gone files that were found before, and whose bytes are not there */
 async function findRecord (
-  { uploads: { engine }, settings: { dedupe } }: Mount, caller: Caller, wanted: WantedTask, gone: ReadonlySet<string>
+  context: TaskContext, wanted: WantedTask, gone: ReadonlySet<string>
 ): Promise<CompleteUpload | undefined> {
+  const { engine, settings: { dedupe } } = context.mount
+  const caller = await context.caller()
   const { restricted, user } = caller
   const anyPool = dedupe === 'all' || !restricted
   const hash = wanted.hash.toLowerCase()

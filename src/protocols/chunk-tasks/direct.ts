@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import { LengthMismatch, SizeLimitExceeded } from '../../errors.js'
 import { cleanFileName } from '../../file-name.js'
 import { type FormFile, withFormFile } from '../../http/body/form-file.js'
@@ -6,10 +6,10 @@ import { type Upload, offsetOf } from '../../upload.js'
 import type { Caller } from '../contract.js'
 import { sendFile } from './complete.js'
 import { FieldReader, text, time, uuid } from './fields.js'
-import { type Mount, callerOf } from './mount.js'
+import type { TaskContext } from './mount.js'
 import { newTaskState } from './new-task.js'
 import { checkPolicy, noEncryption } from './policy.js'
-import { type Refused, badRequest } from './problem.js'
+import { type TaskRefusal, badRequest } from './refusals.js'
 
 const MIB = 1024 * 1024
 
@@ -17,27 +17,26 @@ const MIB = 1024 * 1024
  * POST direct: a small file in one form, with `pool_id`, `bundle_id` and `expired_at` as fields before or after it. A field `content_type`
  * before it takes the place of the part's own type; after it, it comes too late: by then the file has a type, which was checked.
  */
-export function direct (mount: Mount): RouteHandlerMethod {
-  return async (request, reply) => {
-    const known = await callerOf(mount, request, reply)
-    const caller = { ...known, maxBytes: Math.min(known.maxBytes ?? Infinity, mount.settings.directBytes) }
-    return await withFormFile(request, { names: ['file'], missing: () => badRequest('File is required') }, async file => {
-      // Before a byte of it is stored in clear.
-      if (file.fields.has('encrypt_password')) throw noEncryption()
-      const upload = await newUpload(mount, caller, file)
-      try {
-        return await storeWhole(mount, caller, upload, file, request, reply)
-      } catch (error) {
-        await mount.uploads.engine.remove({ ...caller, hooks: {} }, upload.id).catch(() => {})
-        const { maxBytes } = caller
-        const tooLarge = error instanceof SizeLimitExceeded || error instanceof LengthMismatch
-        throw tooLarge && maxBytes === mount.settings.directBytes ? fileTooLarge(maxBytes) : error
-      }
-    })
-  }
+export async function direct (context: TaskContext): Promise<FastifyReply> {
+  const { mount: { engine, settings: { directBytes } }, request } = context
+  const known = await context.caller()
+  const caller = { ...known, maxBytes: Math.min(known.maxBytes ?? Infinity, directBytes) }
+  return await withFormFile(request, { names: ['file'], missing: () => badRequest('File is required') }, async file => {
+    // Before a byte of it is stored in clear.
+    if (file.fields.has('encrypt_password')) throw noEncryption()
+    const upload = await newUpload(context, caller, file)
+    try {
+      return await storeWhole(context, caller, upload, file)
+    } catch (error) {
+      await engine.remove({ ...caller, hooks: {} }, upload.id).catch(() => {})
+      const { maxBytes } = caller
+      const tooLarge = error instanceof SizeLimitExceeded || error instanceof LengthMismatch
+      throw tooLarge && maxBytes === directBytes ? fileTooLarge(maxBytes) : error
+    }
+  })
 }
 
-async function newUpload ({ uploads: { engine }, settings }: Mount, caller: Caller, file: FormFile): Promise<Upload> {
+async function newUpload ({ mount: { engine, settings } }: TaskContext, caller: Caller, file: FormFile): Promise<Upload> {
   const { checksum, expirationDelta } = settings
   const wanted = wantedOf(file)
   return await engine.create(caller, {
@@ -54,10 +53,8 @@ async function newUpload ({ uploads: { engine }, settings }: Mount, caller: Call
   })
 }
 
-async function storeWhole (
-  mount: Mount, caller: Caller, { id }: Upload, file: FormFile, request: FastifyRequest, reply: FastifyReply
-): Promise<FastifyReply> {
-  const { uploads: { engine }, settings } = mount
+async function storeWhole (context: TaskContext, caller: Caller, { id }: Upload, file: FormFile): Promise<FastifyReply> {
+  const { mount: { engine, settings }, request } = context
   const { upload } = await engine.write(caller, id, { start: 0, body: file.body, atomic: true })
   await file.finish()
   const encrypted = file.fields.has('encrypt_password')
@@ -65,7 +62,7 @@ async function storeWhole (
   const wanted = { ...wantedOf(file), contentType, encrypted, fileSize: offsetOf(upload), user: caller.user }
   const pool = await checkPolicy({ ...settings, encryption: undefined }, wanted, request)
   await engine.amend(caller, id, { protocolState: { ...upload.protocolState, ...newTaskState(wanted, null) } })
-  return await sendFile(mount, await engine.complete(caller, id, { asReceived: true, sameRequest: true }), pool, request, reply)
+  return await sendFile(context, await engine.complete(caller, id, { asReceived: true, sameRequest: true }), pool)
 }
 
 function wantedOf ({ fields, filename, contentType }: FormFile) {
@@ -82,6 +79,6 @@ function wantedOf ({ fields, filename, contentType }: FormFile) {
   return wanted
 }
 
-function fileTooLarge (limit: number): Refused {
+function fileTooLarge (limit: number): TaskRefusal {
   return badRequest(`File is too large for direct upload, max size is ${limit / MIB}MB`)
 }

@@ -1,5 +1,5 @@
 import { readUploadId, uuidOf } from '../../http/fields/upload-id.js'
-import { invalid } from './problem.js'
+import { invalid } from './refusals.js'
 
 /** A small body as {@link readForm} gives it. */
 type Fields = Readonly<Record<string, unknown>>
@@ -27,13 +27,13 @@ export class FieldReader {
     return value ?? otherwise
   }
 
-  /** @throws {Refused} */
+  /** @throws {TaskRefusal} */
   check (): void {
     if (Object.keys(this.#errors).length > 0) throw invalid(this.#errors)
   }
 }
 
-export interface FieldKind<T> {
+interface FieldKind<T> {
   readonly words: string
   /** Undefined for what is none. */
   read (value: unknown): T | undefined

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import type { UploadEngine } from '../../engine/index.js'
 import { isOver } from './dedupe.js'
+import type { TaskMount } from './mount.js'
 import { isTaskState } from './task.js'
 
 /**
@@ -8,7 +8,7 @@ import { isTaskState } from './task.js'
  * until the next sweep.
  * @param every ms
  */
-export function sweepFiles (scope: FastifyInstance, engine: UploadEngine, protocol: string, every: number): void {
+export function sweepFiles ({ engine, name: protocol }: TaskMount, scope: FastifyInstance, every: number): void {
   let sweeping: Promise<void> | undefined
   const sweep = async (): Promise<void> => {
     await engine.purge(engine.scan({ protocol, internal: false, status: 'complete' }), ({ status, protocolState }) => {

@@ -25,7 +25,7 @@ export interface Pool {
   readonly id?: string
   readonly name?: string
   readonly description?: string
-  /** Refused when the user's tier is below the pool's. */
+  /** TaskRefusal when the user's tier is below the pool's. */
   readonly tier?: { readonly required: number, readonly actual: number }
   /** False refuses `encrypt_password`. Default: true, where the protocol has `encryption` */
   readonly allowEncryption?: boolean

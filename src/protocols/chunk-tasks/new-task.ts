@@ -6,10 +6,9 @@ import { formKind, mediaType, readForm } from '../../http/body/form.js'
 import { hasBody } from '../../http/body/stream-scope.js'
 import { FieldReader, count, size, text, time, uuid } from './fields.js'
 import type { WantedTask } from './hooks.js'
-import type { ChunkTasksSettings } from './options.js'
-import { Refused } from './problem.js'
+import type { ChunkSizes } from './options.js'
+import { unsupported } from './refusals.js'
 import type { TaskState } from './task.js'
-import { unsupported } from './wording.js'
 
 /** What `create` was asked for. */
 export interface NewTask {
@@ -21,10 +20,10 @@ export interface NewTask {
   readonly chunkSize: number | null
 }
 
-/** Reads the JSON body of `create`. @throws {Refused} {@link JsonInvalid} */
+/** Reads the JSON body of `create`. @throws {TaskRefusal} {@link JsonInvalid} */
 export async function readNewTask (request: FastifyRequest): Promise<NewTask> {
   if (hasBody(request) && formKind(request) !== 'json') {
-    throw new Refused(unsupported(`Unsupported media type "${mediaType(request)}" in request.`))
+    throw unsupported(`Unsupported media type "${mediaType(request)}" in request.`)
   }
   const fields = new FieldReader(await readForm(request))
   const hash = fields.required('hash', text, '')
@@ -49,7 +48,7 @@ export async function readNewTask (request: FastifyRequest): Promise<NewTask> {
  * @throws {ChunkSizeRefused} the file would have too many chunks of the largest size
  */
 export function chunkSizeFor (
-  wanted: number | null, fileSize: number, settings: ChunkTasksSettings, can: UploadLimits
+  wanted: number | null, fileSize: number, settings: ChunkSizes, can: UploadLimits
 ): number {
   const { chunkSize, minChunkSize, maxChunkSize, maxChunks } = settings
   const least = Math.max(minChunkSize, can.minChunkSize)

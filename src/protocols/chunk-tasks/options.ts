@@ -2,7 +2,6 @@ import {
   type MaybePromise, type Rules, adapter, boolean, checkByRules, delay, either, func, mountRules, oneOf, or, whole
 } from '../../option-rules.js'
 import type { Upload } from '../../upload.js'
-import type { ProtocolSettings } from '../contract.js'
 import type { FastifyRequest } from 'fastify'
 import type { Encryption } from './encryption.js'
 import type { ChunkTaskHooks, WantedTask } from './hooks.js'
@@ -58,42 +57,24 @@ export interface ChunkTasksOptions extends ChunkTaskHooks {
   readonly encryption?: Encryption | undefined
 }
 
-export interface ChunkTasksSettings extends ChunkTaskHooks {
-  readonly requireUser: boolean
+/** Bytes of chunks, and their number, as the host wants them. */
+export interface ChunkSizes {
   readonly chunkSize: number
   readonly minChunkSize: number
   readonly maxChunkSize: number
   readonly maxChunks: number
+}
+
+/** What the verbs read of the options. What is undefined is as the plugin says. */
+export interface ChunkTasksSettings extends ChunkTaskHooks, ChunkSizes {
+  readonly errorStyle: ErrorStyle
+  readonly requireUser: boolean | undefined
   readonly dedupe: NonNullable<ChunkTasksOptions['dedupe']>
   readonly repeats: 'replace' | 'discard'
+  /** ms between two sweeps of expired files; 0 for none. */
+  readonly sweepEvery: number
   readonly directBytes: number
   readonly encryption: Encryption | undefined
-  /** ms; null for never. */
-  readonly expirationDelta: number | null
-  /** Of files whose hash was not given. */
-  readonly checksum: string | false
-}
-
-export function settingsOf (options: ChunkTasksOptions, { requireUser, expirationDelta, checksum }: ProtocolSettings): ChunkTasksSettings {
-  return {
-    ...options,
-    chunkSize: options.chunkSize ?? 5 * 1024 * 1024,
-    minChunkSize: options.minChunkSize ?? 1,
-    maxChunkSize: options.maxChunkSize ?? 100 * 1024 * 1024,
-    maxChunks: options.maxChunks ?? 10_000,
-    dedupe: options.dedupe ?? 'user',
-    repeats: options.repeats ?? 'replace',
-    directBytes: options.directBytes ?? 20 * 1024 * 1024,
-    requireUser: options.requireUser ?? requireUser,
-    encryption: options.encryption,
-    expirationDelta,
-    checksum
-  }
-}
-
-/** ms between two sweeps of expired files; 0 for none. */
-export function sweepEvery ({ sweepFiles = false }: ChunkTasksOptions): number {
-  return sweepFiles === true ? 3_600_000 : Number(sweepFiles)
 }
 
 const RULES: Rules<ChunkTasksOptions> = {
@@ -117,6 +98,25 @@ const RULES: Rules<ChunkTasksOptions> = {
 }
 
 /** @throws {InvalidOption} */
-export function checkChunkTasksOptions (options: ChunkTasksOptions): void {
+export function settingsOf (options: ChunkTasksOptions): ChunkTasksSettings {
   checkByRules('chunkTasks', options, RULES)
+  const { authorize, resolvePool, resolveBundle, quota, fileRecord, sweepFiles = false } = options
+  return {
+    ...authorize !== undefined && { authorize },
+    ...resolvePool !== undefined && { resolvePool },
+    ...resolveBundle !== undefined && { resolveBundle },
+    ...quota !== undefined && { quota },
+    ...fileRecord !== undefined && { fileRecord },
+    errorStyle: options.errorStyle ?? 'api',
+    requireUser: options.requireUser,
+    chunkSize: options.chunkSize ?? 5 * 1024 * 1024,
+    minChunkSize: options.minChunkSize ?? 1,
+    maxChunkSize: options.maxChunkSize ?? 100 * 1024 * 1024,
+    maxChunks: options.maxChunks ?? 10_000,
+    dedupe: options.dedupe ?? 'user',
+    repeats: options.repeats ?? 'replace',
+    sweepEvery: sweepFiles === true ? 3_600_000 : Number(sweepFiles),
+    directBytes: options.directBytes ?? 20 * 1024 * 1024,
+    encryption: options.encryption
+  }
 }

@@ -1,14 +1,14 @@
 import type { FastifyRequest } from 'fastify'
 import type { ChunkTaskHooks, Pool, WantedTask } from './hooks.js'
 import type { ChunkTasksSettings } from './options.js'
-import { type Refused, forbidden, invalid, notFound, overQuota } from './problem.js'
+import { type TaskRefusal, forbidden, invalid, notFound, overQuota } from './refusals.js'
 
 const MIB = 1024 * 1024
 
 /**
  * Whether the host takes this file, in the contract's order: permission, pool, tier, encryption, type, size, quota.
  * @returns the pool it goes to
- * @throws {Refused}
+ * @throws {TaskRefusal}
  */
 export async function checkPolicy (
   settings: ChunkTaskHooks & Pick<ChunkTasksSettings, 'encryption'>, wanted: WantedTask, request: FastifyRequest
@@ -31,7 +31,7 @@ export async function checkPolicy (
   return pool
 }
 
-export function noEncryption (): Refused {
+export function noEncryption (): TaskRefusal {
   return forbidden('File encryption is not allowed in this pool')
 }
 

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { invalid } from './problem.js'
+import { invalid } from './refusals.js'
 
 const LIMIT = 50
 const MOST = 1000
@@ -16,7 +16,7 @@ export interface TaskQuery {
   readonly limit: number
 }
 
-/** The query of `tasks`, its names and values in any case, with or without underscores. @throws {Refused} */
+/** The query of `tasks`, its names and values in any case, with or without underscores. @throws {TaskRefusal} */
 export function taskQuery (request: FastifyRequest): TaskQuery {
   const query = parameters(request)
   return {
@@ -28,7 +28,7 @@ export function taskQuery (request: FastifyRequest): TaskQuery {
   }
 }
 
-/** @throws {Refused} */
+/** @throws {TaskRefusal} */
 export function recentLimit (request: FastifyRequest): number {
   return Math.min(MOST, wholeNumber(parameters(request), 'limit', RECENT))
 }

@@ -1,7 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { ByteRange } from '../../upload.js'
-import type { Caller } from '../contract.js'
-import type { Mount, OpenTask } from './mount.js'
+import type { OpenTask, TaskContext } from './mount.js'
 
 /** ms after which a chunk that was kept aside, and could be neither put in its place nor removed, is swept where tasks never expire. */
 const ASIDE_TIME = 7 * 86_400_000
@@ -19,9 +18,10 @@ export interface PlacedChunk {
  * the old one stays.
  */
 export async function replaceChunk (
-  { uploads: { engine }, settings }: Mount, caller: Caller, { task: { upload, state }, range, body }: PlacedChunk
+  context: TaskContext, { task: { upload, state }, range, body }: PlacedChunk
 ): Promise<void> {
   if (state.encryption !== null) return
+  const { engine, settings } = context.mount
   const expiresIn = settings.expirationDelta ?? ASIDE_TIME
-  await engine.replaceBytes(caller, upload, { range, body, expiresIn })
+  await engine.replaceBytes(await context.caller(), upload, { range, body, expiresIn })
 }

@@ -1,6 +1,6 @@
 import { covers, missingRanges } from '../../engine/index.js'
 import { type ByteRange, type JsonObject, type Upload, isExpired } from '../../upload.js'
-import { badRequest, notFound } from './problem.js'
+import { badRequest, notFound } from './refusals.js'
 
 /** What the contract keeps with an upload, as it stands in the record's `protocolState`. */
 export type TaskState = JsonObject & {
@@ -13,7 +13,7 @@ export type TaskState = JsonObject & {
   readonly encryption: JsonObject | null
 }
 
-/** @throws {Refused} the host has overwritten it */
+/** @throws {TaskRefusal} the host has overwritten it */
 export function taskStateOf ({ protocolState }: Upload): TaskState {
   if (Object.keys(protocolState).length === 0) throw notFound('Upload task metadata')
   if (!isTaskState(protocolState)) throw badRequest('Invalid task metadata.')
@@ -23,6 +23,11 @@ export function taskStateOf ({ protocolState }: Upload): TaskState {
 export function isTaskState (state: JsonObject): state is TaskState {
   return typeof state['hash'] === 'string' && isTextOrNull(state['pool_id']) && isTextOrNull(state['bundle_id']) &&
     isTextOrNull(state['expired_at']) && typeof state['encryption'] === 'object'
+}
+
+/** False where the host has overwritten what the contract keeps with a task. */
+export function isTask ({ protocolState }: Upload): boolean {
+  return isTaskState(protocolState)
 }
 
 function isTextOrNull (value: unknown): boolean {
