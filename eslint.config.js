@@ -23,7 +23,7 @@ export default [
     ts: true,
     noJsx: true,
     filesTs: ['**/*.cts'],
-    ignores: ['dist', '.tap', '.tshy', '.tshy-build', 'bench/results', 'chunked_uploads', 'data']
+    ignores: ['dist', '.tap', '.tshy', '.tshy-build', 'src/**/options.rules.ts', 'bench/results', 'chunked_uploads', 'data']
   }),
   {
     files: typescript,

@@ -1,17 +1,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { checksumAlgorithms, type CompletionReply, type UploadDraft } from './engine/index.js'
+import type { CompletionReply, UploadDraft } from './engine/index.js'
 import { InvalidOption } from './errors.js'
 import type { Locks } from './locks/contract.js'
 import type { Metadata } from './metadata/contract.js'
-import {
-  type Duration, LONGEST_DELAY, type MaybePromise, type Rule, type Rules, adapter, boolean, checkByRules, checksumOf, duration, either,
-  ending, func, isFunction, isObject, lifetime, mediaTypes, mountRules, names, oneOf, optionsOf, or, storage, text, url, whole
-} from './option-rules.js'
+import { type Duration, type MaybePromise, type Rule, checkByRules } from './option-rules.js'
 import type { HostRouteOptions, Protocol, RouteName } from './protocols/contract.js'
-import { protocols } from './protocols/protocol-list.js'
 import type { DiskStorageOptions } from './storage/disk/index.js'
 import type { Storage } from './storage/contract.js'
 import type { CompleteUpload, Upload, UserId } from './upload.js'
+import { rules } from './options.rules.js'
 
 export { type Duration, type MaybePromise, milliseconds } from './option-rules.js'
 
@@ -90,7 +87,11 @@ export interface ChunkedUploadOptions {
   readonly expirationDelta?: Duration | null | undefined
   /** What the age of new uploads is counted from: creation, as in drf, or the last body. @default 'creation' */
   readonly expirationFrom?: 'creation' | 'activity' | undefined
-  /** How often expired uploads are removed; false leaves it to your own calls of `deleteExpired`. @default '1h' */
+  /**
+   * How often expired uploads are removed; false leaves it to your own calls of `deleteExpired`. The first time is within a minute
+   * after the start.
+   * @default '1h'
+   */
   readonly sweepInterval?: Duration | false | undefined
   /** How long a request waits for an upload that another one is using. @default '20s' */
   readonly lockTimeout?: Duration | undefined
@@ -155,9 +156,16 @@ export interface ChunkedUploadOptions {
    * @default `request.user.id`, else `request.user.sub` (@fastify/jwt); null without a `request.user`
    */
   readonly user?: ((request: FastifyRequest) => MaybePromise<UserId | null | undefined>) | undefined
-  /** Uploads of a user are that user's alone, and unknown to other users. drf: USER_RESTRICTED. @default true */
+  /**
+   * Uploads of a user are that user's alone; other users get 404. drf: USER_RESTRICTED. An anonymous upload can be continued by any
+   * client that knows its id, and no list shows it.
+   * @default true
+   */
   readonly userRestricted?: boolean | undefined
-  /** Requests without a user are refused, with the protocol's own answer. @default false */
+  /**
+   * Requests without a user are refused: with 400 by `contentRange` (403 in the dialect `chunky`), with 401 by the others.
+   * @default false
+   */
   readonly requireUser?: boolean | undefined
 
   /**
@@ -181,7 +189,8 @@ export interface ChunkedUploadOptions {
   /** After this server removed an expired upload. Of servers that share a scope, the one that removed it calls its hook. */
   readonly onExpire?: ((upload: Upload) => MaybePromise<void>) | undefined
   /**
-   * Where the finished file goes once `onComplete` has agreed, relative to the storage's root (disk: to `directory`). Client text must be
+   * Where the finished file goes once `onComplete` has agreed, relative to the storage's root (disk: to `directory`), such as
+   * `({ id }) => 'videos/' + id`. Client text must be
    * cleaned first: a location that leaves the root, or belongs to the package or to another upload, is
    * refused. undefined leaves it to the storage. Not asked for the parts that tus puts
    * together, which have no name.
@@ -195,77 +204,26 @@ export interface ChunkedUploadOptions {
    * @default as the request says: its `Host`, and its path before `rewriteUrl`
    */
   readonly baseUrl?: string | undefined
-  /** Finished files can be downloaded by GET; `inline` lists the media types that may be shown in the browser. @default false */
+  /**
+   * Finished files can be downloaded by GET, with `contentRange` from `/<id>/file`. `{ inline: ['video/mp4'] }` also lists the media types
+   * that browsers may show; others they save.
+   * @default false
+   */
   readonly downloads?: boolean | { readonly inline?: readonly string[] } | undefined
   /** Further options of each route: hooks, `config` (rate limits), schema parts. */
   readonly routeOptions?: HostRouteOptions | ((route: RouteName) => HostRouteOptions | undefined) | undefined
 }
 
-/** What a route of the plugin decides itself. */
-const OWN_ROUTE_OPTIONS: readonly string[] = [
-  'method', 'url', 'path', 'handler', 'errorHandler', 'validatorCompiler', 'serializerCompiler', 'attachValidation', 'exposeHeadRoute',
-  'prefixTrailingSlash'
-]
-
-const BYTES = 'must be a whole number of bytes, null for no limit, or a function of the request'
-
-/** Each option's rule; undefined stands for the default and is always right. */
-const RULES: Rules<ChunkedUploadOptions> = {
-  name: text,
-  scope: text,
-  protocols,
-  directory: text,
-  path: either('must be a strftime pattern or a function', text, func),
-  completeExt: ending,
-  incompleteExt: ending,
-  durability: oneOf('process', 'disk'),
-  storage,
-  metadata: adapter('create', 'get', 'getBySerial', 'update', 'delete', 'list', 'usage', 'findByChecksum'),
-  locks: adapter('acquire'),
-  expirationDelta: lifetime(1),
-  expirationFrom: oneOf('creation', 'activity'),
-  sweepInterval: or(false, duration(1, LONGEST_DELAY, '; false for never')),
-  lockTimeout: duration(0, LONGEST_DELAY, ''),
-  stallTimeout: duration(0, LONGEST_DELAY, '; 0 for never'),
-  minRate: whole(0),
-  maxBodyTime: duration(0, LONGEST_DELAY, '; 0 for never'),
-  bodyMemory: whole(1),
-  checksum: checksumOf(checksumAlgorithms),
-  maxBytes: either(BYTES, or(null, whole(0)), func),
-  maxStored: either(BYTES, or(null, whole(0)), func),
-  maxOpenUploads: or(null, whole(0)),
-  allowedTypes: either(`${mediaTypes().text}, or a function`, mediaTypes('*/*'), func),
-  detectType: func,
-  fieldName: names,
-  user: func,
-  userRestricted: boolean,
-  requireUser: boolean,
-  onCreate: func,
-  onComplete: func,
-  onRemove: func,
-  onExpire: func,
-  location: func,
-  baseUrl: url,
-  downloads: either(
-    "must be true, false or { inline: a list of media types, each 'type/subtype' or 'type/*' }",
-    boolean, optionsOf({ inline: mediaTypes() }, '')
-  ),
-  routeOptions: {
-    holds: value => isFunction(value) || (isObject(value) && !OWN_ROUTE_OPTIONS.some(name => name in value)),
-    text: `must be options of a route or a function that returns them, without ${OWN_ROUTE_OPTIONS.join(', ')}`
-  }
-}
-
 /** Options of every `register`, which Fastify itself checks but for the first. */
 const FASTIFY_RULES: Readonly<Record<string, Rule>> = {
-  prefix: mountRules.prefix,
+  prefix: { holds: value => typeof value === 'string', text: 'must be a string' },
   logLevel: { holds: () => true, text: '' },
   logSerializers: { holds: () => true, text: '' }
 }
 
 /** @throws {InvalidOption} names the first option that cannot be used, unknown ones too */
 export function checkOptions (options: ChunkedUploadOptions): void {
-  checkByRules('', options, { ...FASTIFY_RULES, ...RULES })
+  checkByRules('', options, { ...FASTIFY_RULES, ...rules })
   for (const name of ['path', 'completeExt', 'incompleteExt'] as const) {
     if (options.storage !== undefined && options[name] !== undefined) {
       throw new InvalidOption(name, 'belongs to the default storage; give it to your `storage`')
@@ -282,6 +240,6 @@ export function checkOptions (options: ChunkedUploadOptions): void {
 export function routeOptionsOf ({ routeOptions }: ChunkedUploadOptions, route: RouteName): HostRouteOptions {
   if (typeof routeOptions !== 'function') return routeOptions ?? {}
   const added = routeOptions(route) ?? {}
-  if (!RULES.routeOptions.holds(added) || isFunction(added)) throw new InvalidOption('routeOptions', RULES.routeOptions.text)
+  if (!rules.routeOptions.holds(added) || typeof added === 'function') throw new InvalidOption('routeOptions', rules.routeOptions.text)
   return added
 }

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { UploadDraft } from './engine/index.js'
 import { InvalidOption, TypeNotAllowed } from './errors.js'
-import { mediaType } from './option-rules.js'
+import { isMediaType } from './option-rules.js'
 import type { ChunkedUploadOptions } from './options.js'
 
 /** What the type of a whole file is found by. */
@@ -44,7 +44,7 @@ export class UploadTypes {
 
   async #detect (filename: string, bytes: Uint8Array | null): Promise<string | undefined> {
     const type: unknown = await this.#options.detectType?.({ filename, bytes }, this.#request) ?? undefined
-    if (type === undefined || (typeof type === 'string' && mediaType.holds(type))) return type
+    if (type === undefined || (isMediaType(type))) return type
     throw new InvalidOption('detectType', "must return a media type, such as 'video/mp4', or undefined")
   }
 

@@ -3,10 +3,11 @@ import { access, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { type Rules, checkByRules, delay, func, or, text, whole } from '../option-rules.js'
+import { checkByRules } from '../option-rules.js'
 import { formats, layoutOf, type Probe, probe } from './probe.js'
 import { runProgram, type RunOptions } from './run-program.js'
 import { type Clip, type Joined, type Joiner, JoinFailed } from '../protocols/raw-append/joiner.js'
+import { rules } from './options.rules.js'
 
 export interface FfmpegOptions {
   /** Program, by name or path. @default 'ffmpeg' */
@@ -23,15 +24,6 @@ export interface FfmpegOptions {
   readonly encode?: ((format: Container) => readonly string[]) | undefined
 }
 
-const RULES: Rules<FfmpegOptions> = {
-  ffmpeg: text,
-  ffprobe: text,
-  jobs: or(Infinity, whole(1)),
-  timeout: delay(0),
-  directory: text,
-  encode: func
-}
-
 /** Beginning of the names of the folders in which jobs work; the video's id follows. */
 const PREFIX = 'chunked-upload-join-'
 const DAY = 86_400_000
@@ -46,7 +38,7 @@ export type Container = 'mp4' | 'webm' | 'matroska'
  * @throws {InvalidOption}
  */
 export function ffmpeg (options: FfmpegOptions = {}): Joiner {
-  checkByRules('ffmpeg', options, RULES)
+  checkByRules('ffmpeg', options, rules)
   const { jobs = 1, timeout = 3_600_000, directory = tmpdir(), encode = usualCodecs } = options
   const programs = { ffmpeg: options.ffmpeg ?? 'ffmpeg', ffprobe: options.ffprobe ?? 'ffprobe' }
   return {

@@ -1,8 +1,9 @@
 import { UploadBusy } from '../../errors.js'
 import { checkDirectory } from '../../folders.js'
-import { type Rules, checkByRules, required, text } from '../../option-rules.js'
+import { checkByRules } from '../../option-rules.js'
 import type { Locks } from '../contract.js'
 import { Member } from './member.js'
+import { rules } from './options.rules.js'
 
 export interface FileLocksOptions {
   /**
@@ -10,8 +11,6 @@ export interface FileLocksOptions {
    */
   readonly directory: string
 }
-
-const RULES: Rules<FileLocksOptions> = { directory: required(text) }
 
 /**
  * Locks among all processes of one machine that use the same folder, also of containers that share it: for several servers
@@ -32,7 +31,7 @@ const RULES: Rules<FileLocksOptions> = { directory: required(text) }
  * @throws {InvalidOption}
  */
 export function fileLocks (options: FileLocksOptions): Locks {
-  checkByRules('fileLocks', options, RULES)
+  checkByRules('fileLocks', options, rules)
   let member: Member | undefined
   return {
     directory: options.directory,

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { checkDirectory } from '../../folders.js'
-import { type Rules, checkByRules, oneOf, or, required, text, whole } from '../../option-rules.js'
+import { checkByRules } from '../../option-rules.js'
 import { isUnsynced, mayExpire, type Upload, type UploadChecksum } from '../../upload.js'
 import type { ListOrder, ListQuery, Metadata, UploadPage } from '../contract.js'
 import { type Facts, factsOf, orderKey, UsageSum } from './facts.js'
@@ -10,6 +10,7 @@ import { isUnreadable, READ_CONCURRENCY, readEach } from './reading.js'
 import { RecordFiles } from './records.js'
 import { matchesChecksum, matchesList, PAGE_SIZE, pageOf } from '../filter.js'
 import { PageMemory } from './page-memory.js'
+import { rules } from './options.rules.js'
 
 export interface FileMetadataOptions {
   /** Folder of the records, on a local file system. Made where it is missing. */
@@ -25,12 +26,6 @@ export interface FileMetadataOptions {
    * @default 256
    */
   readonly maxOpenFiles?: number | undefined
-}
-
-const RULES: Rules<FileMetadataOptions> = {
-  directory: required(text),
-  durability: oneOf('process', 'disk'),
-  maxOpenFiles: or(Infinity, whole(0))
 }
 
 /** A record as its list orders it. */
@@ -49,7 +44,7 @@ interface Ordered {
  * @throws {InvalidOption}
  */
 export function fileMetadata (options: FileMetadataOptions): Metadata {
-  checkByRules('fileMetadata', options, RULES)
+  checkByRules('fileMetadata', options, rules)
   const { directory, durability = 'process', maxOpenFiles = 256 } = options
   const durable = durability === 'disk'
   const records = new RecordFiles(join(directory, 'records'), durable, maxOpenFiles)

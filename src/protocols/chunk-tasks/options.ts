@@ -1,10 +1,9 @@
-import {
-  type MaybePromise, type Rules, adapter, boolean, checkByRules, delay, either, func, mountRules, oneOf, or, whole
-} from '../../option-rules.js'
+import { type MaybePromise, checkByRules } from '../../option-rules.js'
 import type { Upload } from '../../upload.js'
 import type { FastifyRequest } from 'fastify'
 import type { Encryption } from './encryption.js'
 import type { ChunkTaskHooks, WantedTask } from './hooks.js'
+import { rules } from './options.rules.js'
 
 /** `api`: ApiError objects. `text`: the plain texts of the contract before October 2025. */
 export type ErrorStyle = 'api' | 'text'
@@ -18,7 +17,7 @@ export interface ChunkTasksOptions extends ChunkTaskHooks {
   readonly name?: string | undefined
   /** Path below the registration's prefix. The original is at `/api/files/upload`. @default '' */
   readonly prefix?: string | undefined
-  /** @default 'api' */
+  /** Form of error bodies: `api`, ApiError objects, or `text`, the plain texts of before October 2025. @default 'api' */
   readonly errorStyle?: ErrorStyle | undefined
   /** Anonymous requests hear 401 on every route, as in the original. @default the registration's `requireUser` */
   readonly requireUser?: boolean | undefined
@@ -77,29 +76,9 @@ export interface ChunkTasksSettings extends ChunkTaskHooks, ChunkSizes {
   readonly encryption: Encryption | undefined
 }
 
-const RULES: Rules<ChunkTasksOptions> = {
-  ...mountRules,
-  errorStyle: oneOf('api', 'text'),
-  requireUser: boolean,
-  chunkSize: whole(1),
-  minChunkSize: whole(1),
-  maxChunkSize: whole(1),
-  maxChunks: whole(1),
-  dedupe: either("must be 'user', 'all', false or a function", or(false, oneOf('user', 'all')), func),
-  repeats: oneOf('replace', 'discard'),
-  sweepFiles: either('must be true, false or milliseconds, more than 0, at most 24 days', boolean, delay(1)),
-  directBytes: whole(1),
-  encryption: { ...adapter('seal', 'unlock'), text: 'must be made by encryptedStorage()' },
-  authorize: func,
-  resolvePool: func,
-  resolveBundle: func,
-  quota: func,
-  fileRecord: func
-}
-
 /** @throws {InvalidOption} */
 export function settingsOf (options: ChunkTasksOptions): ChunkTasksSettings {
-  checkByRules('chunkTasks', options, RULES)
+  checkByRules('chunkTasks', options, rules)
   const { authorize, resolvePool, resolveBundle, quota, fileRecord, sweepFiles = false } = options
   return {
     ...authorize !== undefined && { authorize },

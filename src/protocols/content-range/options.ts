@@ -1,10 +1,8 @@
 import type { FastifyRequest } from 'fastify'
-import { checksumAlgorithms } from '../../engine/index.js'
-import {
-  type Duration, type Rules, boolean, checkByRules, checksumOf, func, lifetime, lifetimeOf, mountRules, names, oneOf, url
-} from '../../option-rules.js'
+import { type Duration, checkByRules, lifetimeOf } from '../../option-rules.js'
 import type { JsonObject, Upload } from '../../upload.js'
 import { type Dialect, type DialectName, dialects } from './dialect.js'
+import { rules } from './options.rules.js'
 
 /** Options of {@link contentRange}. Those that the plugin has as well go before the plugin's. */
 export interface ContentRangeOptions {
@@ -79,27 +77,9 @@ export interface ContentRangeSettings extends Pick<ContentRangeOptions, 'seriali
   readonly dialectName: DialectName
 }
 
-const RULES: Rules<ContentRangeOptions> = {
-  ...mountRules,
-  dialect: oneOf(...Object.keys(dialects)),
-  fieldName: names,
-  checksum: checksumOf(checksumAlgorithms),
-  expirationDelta: lifetime(0),
-  requireUser: boolean,
-  idFormat: oneOf('hex', 'dashes'),
-  requireContentRange: boolean,
-  requireFilename: boolean,
-  requireComplete: boolean,
-  allowDelete: boolean,
-  fileUrl: func,
-  baseUrl: url,
-  uploadUrl: func,
-  serialize: func
-}
-
 /** @throws {InvalidOption} */
 export function settingsOf (options: ContentRangeOptions): ContentRangeSettings {
-  checkByRules('contentRange', options, RULES)
+  checkByRules('contentRange', options, rules)
   const { dialect: dialectName = 'drf', fieldName, baseUrl } = options
   return {
     dialectName,

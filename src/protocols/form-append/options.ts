@@ -1,8 +1,6 @@
-import { checksumAlgorithms } from '../../engine/index.js'
-import {
-  type Duration, type Rules, boolean, checkByRules, checksumOf, either, func, lifetime, lifetimeOf, mountRules, or, string, url, whole
-} from '../../option-rules.js'
+import { type Duration, checkByRules, lifetimeOf } from '../../option-rules.js'
 import type { Upload } from '../../upload.js'
+import { rules } from './options.rules.js'
 
 /** Largest file of the original, in bytes. */
 const LARGEST_FILE = 1_048_576_000
@@ -44,17 +42,6 @@ export interface FormAppendOptions {
    * @default false
    */
   readonly listAnonymous?: boolean | undefined
-}
-
-const rules: Rules<FormAppendOptions> = {
-  ...mountRules,
-  maxBytes: { ...or(null, whole(0)), text: 'must be a whole number of bytes, or null for no limit' },
-  expirationDelta: lifetime(0),
-  checksum: checksumOf(checksumAlgorithms),
-  contentRange: boolean,
-  baseUrl: url,
-  mediaUrl: either('must be a string or a function', string, func),
-  listAnonymous: boolean
 }
 
 /** What the verbs read of the options. */

@@ -1,7 +1,6 @@
-import {
-  type Duration, type Rules, adapter, checkByRules, func, isObject, lifetime, lifetimeOf, mediaType, mountRules
-} from '../../option-rules.js'
+import { type Duration, checkByRules, lifetimeOf } from '../../option-rules.js'
 import type { Joiner, JoinReport } from './joiner.js'
+import { rules } from './options.rules.js'
 
 export interface RawAppendOptions {
   /** Names the mount. @default 'rawAppend' */
@@ -29,19 +28,6 @@ export interface RawAppendOptions {
   readonly onJoined?: ((report: Pick<JoinReport, 'video'>) => void | Promise<void>) | undefined
   /** A clip is no playable one, and is about to be removed. */
   readonly onJoinFailed?: ((report: JoinReport) => void | Promise<void>) | undefined
-}
-
-const rules: Rules<RawAppendOptions> = {
-  ...mountRules,
-  expirationDelta: lifetime(0),
-  contentType: mediaType,
-  filename: func,
-  join: {
-    holds: value => adapter('join').holds(value) && isObject(value) && Number(value.jobs) >= 1,
-    text: 'must be ffmpeg(), or an object with jobs and join'
-  },
-  onJoined: func,
-  onJoinFailed: func
 }
 
 /** What the verbs read of the options. */

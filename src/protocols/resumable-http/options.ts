@@ -1,8 +1,7 @@
-import { checksumAlgorithms, type SaveEvery } from '../../engine/index.js'
+import type { SaveEvery } from '../../engine/index.js'
 import { InvalidOption } from '../../errors.js'
-import {
-  type Duration, type Rules, boolean, checkByRules, checksumOf, lifetime, lifetimeOf, mountRules, optionsOf, or, positive, url, whole
-} from '../../option-rules.js'
+import { type Duration, checkByRules, lifetimeOf } from '../../option-rules.js'
+import { rules } from './options.rules.js'
 
 /** Options of {@link resumableHttp}. Those that the plugin has as well go before the plugin's. */
 export interface ResumableHttpOptions {
@@ -71,24 +70,9 @@ export interface ResumableHttpSettings {
 
 const PROGRESS: SaveEvery = { bytes: 64 * 1024 * 1024, ms: 5000 }
 
-const RULES: Rules<ResumableHttpOptions> = {
-  ...mountRules,
-  minSize: whole(0),
-  maxAppendSize: whole(1),
-  minAppendSize: whole(0),
-  interim: { holds: value => value === 'auto' || value === false, text: "must be 'auto' or false" },
-  progress: or(false, optionsOf({ bytes: positive, ms: positive }, 'must be false or { bytes, ms }, each a number more than 0')),
-  relativeLocation: boolean,
-  baseUrl: url,
-  checksum: checksumOf(checksumAlgorithms),
-  expirationDelta: lifetime(0),
-  removeFinished: boolean,
-  requireUser: boolean
-}
-
 /** @throws {InvalidOption} */
 export function settingsOf (options: ResumableHttpOptions): ResumableHttpSettings {
-  checkByRules('resumableHttp', options, RULES)
+  checkByRules('resumableHttp', options, rules)
   const { minSize = 0, minAppendSize = 0, maxAppendSize = null, interim = 'auto', progress = {}, baseUrl } = options
   if (maxAppendSize !== null && maxAppendSize < minAppendSize) {
     throw new InvalidOption('resumableHttp.maxAppendSize', 'must not be less than minAppendSize')

@@ -1,10 +1,6 @@
-import {
-  type BodyDigestAlgorithm, bodyDigestLengths, type BodyHash, checksumAlgorithms as fileChecksums
-} from '../../engine/index.js'
-import {
-  type Duration, type Rule, type Rules, boolean, checkByRules, checksumOf, delay, either, func, isObject, lifetime, lifetimeOf, listOf,
-  mountRules, oneOf, url, whole
-} from '../../option-rules.js'
+import type { BodyDigestAlgorithm, BodyHash } from '../../engine/index.js'
+import { type Duration, checkByRules, lifetimeOf } from '../../option-rules.js'
+import { rules } from './options.rules.js'
 
 /** In the order in which they are announced. */
 export const tusExtensions = [
@@ -99,38 +95,9 @@ const NEEDS: Readonly<Partial<Record<TusExtension, TusExtension>>> = {
   'concatenation-unfinished': 'concatenation'
 }
 
-/** A hash of the host's, which may have more members than these, and may have them from its class. */
-const BODY_HASH: Rule = {
-  holds: value => isObject(value) && typeof value.name === 'string' && /^[a-z0-9-]+$/.test(value.name) &&
-    whole(1).holds(value.length) && func.holds(value.create),
-  text: ''
-}
-
-const RULES: Rules<TusOptions> = {
-  ...mountRules,
-  disable: { ...listOf(oneOf(...tusExtensions)), text: `must be a list of some of ${tusExtensions.join(', ')}` },
-  relativeLocation: boolean,
-  baseUrl: url,
-  checksumAlgorithms: listOf(either(
-    `must be a list of some of ${Object.keys(bodyDigestLengths).join(', ')}, or of objects with a name in lower case, length and create`,
-    oneOf(...Object.keys(bodyDigestLengths)),
-    BODY_HASH
-  )),
-  checksum: checksumOf(fileChecksums),
-  expirationDelta: lifetime(0),
-  terminateFinished: boolean,
-  keepRecords: boolean,
-  deletePartials: boolean,
-  concatenationWait: delay(0),
-  maxParts: whole(1),
-  maxWaitingFinals: whole(1),
-  requireUser: boolean,
-  errorFormat: oneOf('text', 'json')
-}
-
 /** @throws {InvalidOption} */
 export function settingsOf (options: TusOptions): TusSettings {
-  checkByRules('tus', options, RULES)
+  checkByRules('tus', options, rules)
   const { checksumAlgorithms = ['sha1', 'md5', 'sha256', 'sha512', 'crc32'] } = options
   const off = new Set<TusExtension>(options.disable)
   const extensions = new Set<TusExtension>()

@@ -3,7 +3,7 @@ import { access, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { addAbortSignal } from 'node:stream'
 import { checkDirectory } from '../../folders.js'
-import { type Rules, checkByRules, either, ending, func, oneOf, or, string, text, whole } from '../../option-rules.js'
+import { checkByRules } from '../../option-rules.js'
 import { type JsonObject, type Upload, storedEnd } from '../../upload.js'
 import { StorageLost, StorageShort } from '../contract.js'
 import type { Storage, WriteProgress } from '../contract.js'
@@ -18,35 +18,28 @@ import { writeBatches } from './write.js'
 import { assertForeign, assertOutside } from './own-files.js'
 import { compileStrftime } from './strftime.js'
 import { unlimited } from '../unlimited.js'
+import { rules } from './options.rules.js'
 
 export interface DiskStorageOptions {
-  /** Root of all files, resolved once against the working directory. Default: `.` */
+  /** Root of all files, resolved once against the working directory. @default '.' */
   readonly directory?: string | undefined
   /**
    * Folder of a new upload below `directory`: a strftime pattern filled with the time of creation in UTC, or a function.
-   * Default: `chunked_uploads/%Y/%m/%d`
+   * @default 'chunked_uploads/%Y/%m/%d'
    */
   readonly path?: string | ((upload: Upload) => string) | undefined
-  /** Ending of unfinished files. Default: `.part` */
+  /** Ending of unfinished files. @default '.part' */
   readonly incompleteExt?: string | undefined
-  /** Ending of finished files that got no location of their own; may equal `incompleteExt`. Default: `.done` */
+  /** Ending of finished files that got no location of their own; may equal `incompleteExt`. @default '.done' */
   readonly completeExt?: string | undefined
   /**
    * What a confirmed byte survives. `process`: a kill of the process. `disk`: a power cut too, at the price of an fdatasync every
-   * 64 MiB and at the end of each request. Default: `process`
+   * 64 MiB and at the end of each request.
+   * @default 'process'
    */
   readonly durability?: 'process' | 'disk' | undefined
-  /** Permission bits of new files, less the umask. Default: `0o666` */
+  /** Permission bits of new files, less the umask. @default 0o666 */
   readonly mode?: number | undefined
-}
-
-const RULES: Rules<DiskStorageOptions> = {
-  directory: text,
-  path: either('must be a strftime pattern or a function', string, func),
-  incompleteExt: or('', ending),
-  completeExt: or('', ending),
-  durability: oneOf('process', 'disk'),
-  mode: whole(0, 0o7777)
 }
 
 /**
@@ -55,7 +48,7 @@ const RULES: Rules<DiskStorageOptions> = {
  * @throws {Error} when `path` is no strftime pattern, or leads out of `directory`
  */
 export function diskStorage (options: DiskStorageOptions = {}): Storage {
-  checkByRules('diskStorage', options, RULES)
+  checkByRules('diskStorage', options, rules)
   const {
     directory = '.', path: pattern = 'chunked_uploads/%Y/%m/%d', incompleteExt = '.part', completeExt = '.done', durability, mode = 0o666
   } = options

@@ -1,7 +1,7 @@
 import { type KeyObject, randomBytes } from 'node:crypto'
 import { addAbortSignal, Readable } from 'node:stream'
 import { ChunkSizeRefused, PasswordRequired } from '../../errors.js'
-import { type Rule, type Rules, checkByRules, optionsOf, required, storage, whole } from '../../option-rules.js'
+import { type Rule, checkByRules, kinds, notCalled } from '../../option-rules.js'
 import type { JsonObject, JsonValue, Upload } from '../../upload.js'
 import { type FileKey, type Storage, StorageShort, type WriteProgress } from '../contract.js'
 import { type SealedFile, decrypted, encrypted } from './bytes.js'
@@ -9,6 +9,7 @@ import { type ScryptCost, type Seal, newSeal, openSeal, sealOf } from './keys.js
 import { clearOffset, storedOffset, storedRanges, stride } from './layout.js'
 import { ChecksumStateSeal } from './states.js'
 import type { PasswordAsker } from './password-checks.js'
+import { rules } from './options.rules.js'
 
 export interface EncryptedStorageOptions {
   /** Clear bytes that are encrypted, and have to be read, together. @default 65536 */
@@ -40,19 +41,9 @@ export interface EncryptedStorage extends Storage {
   unlock (upload: Upload, password: string, asker?: PasswordAsker): Promise<FileKey>
 }
 
-const cost: Rules<ScryptCost> = {
-  cost: required({ holds: value => whole(2).holds(value) && Number.isInteger(Math.log2(Number(value))), text: '' }),
-  blockSize: required(whole(1)),
-  parallelization: required(whole(1))
-}
-const secret: Rule = {
-  holds: value => (value instanceof Uint8Array || typeof value === 'string') && Buffer.from(value).length >= 32,
-  text: 'must be 32 bytes or more, as a string or a Uint8Array'
-}
-const RULES: Rules<EncryptedStorageOptions> = {
-  stateSecret: secret,
-  segmentSize: whole(1),
-  scrypt: optionsOf(cost, 'must be { cost, blockSize, parallelization }, whole numbers above 0, cost a power of 2')
+/** Of the storage that is encrypted. */
+const innerRule: Rule = {
+  holds: kinds.storage, text: 'must be an object with create, write, finish, read, remove', explain: notCalled, required: true
 }
 
 /**
@@ -65,8 +56,8 @@ const RULES: Rules<EncryptedStorageOptions> = {
  * @throws {InvalidOption}
  */
 export function encryptedStorage (inner: Storage, options: EncryptedStorageOptions = {}): EncryptedStorage {
-  checkByRules('encryptedStorage', { inner }, { inner: required(storage) })
-  checkByRules('encryptedStorage', options, RULES)
+  checkByRules('encryptedStorage', { inner }, { inner: innerRule })
+  checkByRules('encryptedStorage', options, rules)
   const { segmentSize = 64 * 1024, scrypt = { cost: 2 ** 15, blockSize: 8, parallelization: 1 } } = options
   const states = new ChecksumStateSeal(options.stateSecret ?? randomBytes(32))
   const keys = new WeakMap<FileKey, KeyObject>()
