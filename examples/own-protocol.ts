@@ -92,7 +92,7 @@ async function remove (context: Context): Promise<FastifyReply> {
 async function download (context: Context): Promise<FastifyReply> {
   const upload = await uploadOf(context)
   if (upload.status !== 'complete') throw new Refusal(409, 'The file is not complete: send the rest of it')
-  return await sendUpload(context.request, context.reply, context.mount.engine, upload)
+  return await sendUpload(context, context.mount.engine, upload)
 }
 
 /** The upload of this name and user. */

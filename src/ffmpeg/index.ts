@@ -97,7 +97,7 @@ async function joinIn (folder: string, clips: readonly Clip[], setting: JoinSett
   const container = containerOf(first)
   const output = join(folder, 'joined')
   const same = probes.every(probe => layoutOf(probe) === layoutOf(first))
-  const input = same ? await concatInput(folder, names) : encodeInput(folder, names, probes, first, setting.encode(container))
+  const input = same ? await concatInput(folder, names) : encodeInput(folder, names, probes, setting.encode(container))
   await runProgram(setting.ffmpeg, [
     '-v', 'error', '-nostdin', '-y', ...input, ...container === 'mp4' ? ['-movflags', '+faststart'] : [], '-f', container, output
   ], setting.run)
@@ -120,9 +120,10 @@ async function concatInput (folder: string, names: readonly string[]): Promise<r
 }
 
 function encodeInput (
-  folder: string, names: readonly string[], probes: readonly Probe[], first: Probe, codecs: readonly string[]
+  folder: string, names: readonly string[], probes: readonly Probe[], codecs: readonly string[]
 ): readonly string[] {
-  if (first.video === undefined || probes.some(({ video }) => video === undefined)) {
+  const [first] = probes
+  if (first?.video === undefined || probes.some(({ video }) => video === undefined)) {
     throw new JoinFailed('Sound without a picture can only be joined to the same kind of sound')
   }
   const { width, height } = first.video

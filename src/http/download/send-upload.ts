@@ -23,6 +23,12 @@ export interface DownloadOptions {
   readonly filename?: string
 }
 
+/** A request and its reply, as the context of a verb has them. */
+export interface Exchange {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+}
+
 /**
  * Answers a GET or HEAD with the bytes of an upload: the whole file, or of an unfinished upload what is there from byte 0 on. Serves
  * ranges, single and several, and conditions (RFC 9110, sections 13 and 14): 200, 206, 304, 412 or 416. Nothing is buffered, and a client
@@ -32,7 +38,7 @@ export interface DownloadOptions {
  * @throws {UploadGone} {@link UploadExpired} {@link StorageTrouble}, before the reply has begun
  */
 export async function sendUpload (
-  request: FastifyRequest, reply: FastifyReply, engine: Pick<UploadEngine, 'open' | 'present'>, known: Upload, options: DownloadOptions = {}
+  { request, reply }: Exchange, engine: Pick<UploadEngine, 'open' | 'present'>, known: Upload, options: DownloadOptions = {}
 ): Promise<FastifyReply> {
   const upload = await engine.present(known)
   const size = upload.status === 'complete' ? upload.size : offsetOf(upload)

@@ -15,7 +15,7 @@ import { uploadIdOf } from './task-id.js'
  * needs its password in the header `x-encrypt-password`, percent-encoded where it has other characters than ASCII.
  */
 export async function download (context: TaskContext): Promise<FastifyReply> {
-  const { mount: { engine, settings: { downloads } }, request, reply } = context
+  const { engine, settings: { downloads } } = context.mount
   const id = uploadIdOf(context.param('fileId'))
   const upload = await engine.get(await context.caller(), id).catch((error: unknown) => {
     throw error instanceof UploadNotFound ? notFound('File') : error
@@ -23,7 +23,7 @@ export async function download (context: TaskContext): Promise<FastifyReply> {
   const { protocolState } = upload
   if (upload.status !== 'complete' || (isTaskState(protocolState) && isOver(protocolState.expired_at))) throw notFound('File')
   const inline = downloads === false ? [] : downloads.inline
-  return await sendUpload(request, reply, await readerOf(context, upload), upload, { inline })
+  return await sendUpload(context, await readerOf(context, upload), upload, { inline })
 }
 
 /** @throws {PasswordRequired} {@link PasswordWrong} {@link TooManyPasswords} */

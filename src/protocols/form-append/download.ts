@@ -7,8 +7,8 @@ import type { FormMount } from './mount.js'
 
 /** `GET videos/<upload_id>/`. */
 export async function download (context: Context<FormMount>): Promise<FastifyReply> {
-  const { mount: { engine, settings: { downloads } }, request, reply } = context
+  const { engine, settings: { downloads } } = context.mount
   const upload = await engine.get(await context.caller(), readUploadId(context.id))
   if (upload.status === 'uploading') throw new UploadNotFound()
-  return await sendUpload(request, reply, engine, upload, downloads === false ? {} : downloads)
+  return await sendUpload(context, engine, upload, downloads === false ? {} : downloads)
 }

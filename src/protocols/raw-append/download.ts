@@ -24,11 +24,11 @@ export async function download (context: Context<VideoMount>): Promise<FastifyRe
   }
 }
 
-async function sendContent ({ mount, request, reply }: Context<VideoMount>, video: Video): Promise<FastifyReply> {
-  const { engine, contents, settings: { contentType, filename } } = mount
+async function sendContent (context: Context<VideoMount>, video: Video): Promise<FastifyReply> {
+  const { engine, contents, settings: { contentType, filename } } = context.mount
   const { content } = stateOf(video)
   const bytes = content === null ? video : await contents.get(content)
   if (bytes.status === 'removed') throw new UploadNotFound()
   if (offsetOf(bytes) === 0) throw new Refusal(400, 'No video data associated with this video ID')
-  return await sendUpload(request, reply, engine, bytes, { contentType, filename: filename(video.serial) })
+  return await sendUpload(context, engine, bytes, { contentType, filename: filename(video.serial) })
 }

@@ -21,7 +21,7 @@ export async function retrieve (context: ResumableContext): Promise<FastifyReply
   if (upload.size !== null) reply.header('Upload-Length', String(upload.size))
   const { downloads } = mount.settings
   if (request.method !== 'GET' || upload.status !== 'complete' || downloads === false) return reply.code(204).send()
-  return await sendUpload(request, reply, mount.engine, upload, { inline: downloads.inline, ...keptCoding(upload) })
+  return await sendUpload(context, mount.engine, upload, { inline: downloads.inline, ...keptCoding(upload) })
 }
 
 /**

@@ -49,7 +49,7 @@ async function serve (
         url: '/:id/',
         handler: async (request, reply) => {
           const upload = await engine.get(await uploads.caller(request, reply), String(Object(request.params).id))
-          return await sendUpload(request, reply, engine, upload, options)
+          return await sendUpload({ request, reply }, engine, upload, options)
         }
       }])
       const caller = { protocol: 'files', user: null, restricted: false, maxBytes: null, maxStored: null, hooks: {} }
