@@ -6,6 +6,7 @@ import { InvalidOption, NameTaken } from './errors.js'
 import { EngineUploads, type HostUploads } from './host-uploads.js'
 import { streamScope } from './http/body/stream-scope.js'
 import { RouteOwners } from './http/routing/route-owners.js'
+import { sharersOf } from './http/routing/shared-url.js'
 import { OpenReplies } from './http/download/open-replies.js'
 import { OpenBodies } from './http/body/unread-body.js'
 import type { Locks } from './locks/contract.js'
@@ -125,17 +126,21 @@ const fastifyChunkedUpload: FastifyPluginAsync<ChunkedUploadOptions & RegisterOp
   }
   const { prefix = '', logLevel, logSerializers } = options
   const owners = new RouteOwners()
-  for (const protocol of options.protocols ?? [contentRange()]) {
+  const protocols = options.protocols ?? [contentRange()]
+  const sharers = sharersOf(protocols.map(protocol => ({ ...protocol, prefix: joinPrefix(protocol.prefix) })))
+  for (const protocol of protocols) {
     const uploads: Uploads = {
       engine,
       settings: { ...settings, baseUrl: publicUrl(options, protocol) },
       routeOptions: route => routeOptionsOf(options, route),
+      sharer: sharers.get(protocol.name),
       caller: callerOf(protocol.name)
     }
     await fastify.register(async scope => {
       await streamScope(scope, bodies, engine.pace)
       replies.watch(scope)
-      await owners.declare(scope, protocol.name, async () => { await protocol.register(scope, uploads, { instance: fastify, bodies }) })
+      const owner = { name: protocol.name, shared: uploads.sharer?.url }
+      await owners.declare(scope, owner, async () => { await protocol.register(scope, uploads, { instance: fastify, bodies }) })
     }, {
       prefix: joinPrefix(prefix, protocol.prefix),
       ...logLevel !== undefined && { logLevel },

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import type { Caller, CompletionReply, UploadEngine } from '../engine/index.js'
 import type { OpenBodies } from '../http/body/unread-body.js'
+import type { Marks, Sharer } from '../http/routing/shared-url.js'
 import type { Upload } from '../upload.js'
 
 /** A wire protocol: reads requests, calls the engine, words the replies. One file or folder, made by a factory with its own options. */
@@ -11,6 +12,8 @@ export interface Protocol {
   readonly prefix: string
   /** The header fields that browsers of other origins need to be allowed. */
   readonly headers?: CorsHeaders
+  /** By what its requests are known: then it can have one URL together with other such protocols. */
+  readonly marks?: Marks
   /** Declares the routes in a scope of its own, in which bodies arrive as streams, whatever their type. */
   register (scope: FastifyInstance, uploads: Uploads, host: HostApp): void | Promise<void>
 }
@@ -37,6 +40,8 @@ export interface Uploads {
   readonly settings: ProtocolSettings
   /** On whose behalf the request acts: its user, its limits, and the host's hooks bound to it. */
   caller (request: FastifyRequest, reply: FastifyReply): Promise<Caller>
+  /** Set where other protocols have the same URL. */
+  readonly sharer?: Sharer | undefined
   /** What the host adds to a route: hooks, config, schema. */
   routeOptions (route: RouteName): HostRouteOptions
 }

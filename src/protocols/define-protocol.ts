@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { Marks } from '../http/routing/shared-url.js'
 import type { CorsHeaders, HostApp, Protocol, ProtocolSettings } from './contract.js'
 import { Mount, type OwnSettings, inherit } from './mount.js'
 import type { Declare } from './service.js'
@@ -11,6 +12,11 @@ export interface ProtocolDefinition<Own extends OwnSettings> {
   readonly prefix?: string | undefined
   /** The header fields of its own that browsers of other origins need to be allowed. */
   readonly headers: CorsHeaders
+  /**
+   * By what its requests are known: two protocols that say so can have one `prefix`, and clients switch the protocol, not the address.
+   * A request without any of these fields goes to the first that can serve its method.
+   */
+  readonly marks?: Marks
   /** The protocol's own options. Those that the plugin has as well go first, and the plugin's fill in what is left out. */
   readonly settings: Own
   /**
@@ -29,12 +35,13 @@ export interface ProtocolDefinition<Own extends OwnSettings> {
 
 /** Makes a protocol. Its factory checks the options first, so that mistakes show where they are made. */
 export function defineProtocol<Own extends OwnSettings> (
-  { name, prefix = '', headers, settings: own, keepsChecksum = false, serve }: ProtocolDefinition<Own>
+  { name, prefix = '', headers, marks, settings: own, keepsChecksum = false, serve }: ProtocolDefinition<Own>
 ): Protocol {
   return {
     name,
     prefix,
     headers: withShared(headers),
+    ...marks !== undefined && { marks },
     async register (scope, uploads, host) {
       const plugin: ProtocolSettings = uploads.settings
       const settings = inherit(own, plugin, keepsChecksum ? plugin.checksum : plugin.wideChecksum ?? false)

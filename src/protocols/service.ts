@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { continueWhenRead } from '../http/body/expect-continue.js'
 import type { HeaderProtocol } from '../http/routing/foreign-client.js'
 import { methodOf } from '../http/routing/method-override.js'
@@ -38,16 +38,25 @@ export type Declare = (scope: FastifyInstance) => void
 /** Makes a service out of its parts: what `serve` of {@link defineProtocol} returns. */
 export function service<M extends Mount> (parts: Service<M>): Declare {
   return scope => {
-    const { mount, announce, methodNotAllowed } = parts
+    const { mount, methodNotAllowed } = parts
     if (parts.continueWhenRead === true) continueWhenRead(scope)
+    const { sharer } = mount.parts.uploads
+    const { announce = sharer === undefined ? undefined : () => {} } = parts
     if (announce !== undefined) {
-      scope.addHook('onSend', async (request, reply) => { await announce(new Context(mount, request, reply)) })
+      const tell = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+        await announce(new Context(mount, request, reply))
+      }
+      sharer?.url.addAnnouncer(sharer.name, tell)
+      scope.addHook('onSend', async (request, reply) => {
+        await (sharer === undefined ? tell(request, reply) : sharer.url.announce(request, reply, sharer.name))
+      })
     }
     const routes = parts.routes.filter(route => route !== false).map(({ verb, ...route }): Route => ({
       ...route,
       handler: async (request, reply) => await verb(new Context(mount, request, reply))
     }))
     declareRoutes(scope, routes, {
+      sharer,
       wordError: wordErrors(parts.errors),
       routeOptions: route => mount.parts.uploads.routeOptions({ ...route, protocol: mount.name }),
       ...parts.speaks !== undefined && { speaks: parts.speaks },

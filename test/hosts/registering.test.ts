@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import {
-  type ChunkedUploadOptions, chunkedUpload, contentRange, diskStorage, fileMetadata, memoryMetadata, memoryStorage, resumableHttp, tus
+  type ChunkedUploadOptions, chunkedUpload, contentRange, diskStorage, fileMetadata, memoryMetadata, memoryStorage, tus
 } from '../../src/index.js'
 
 /** The message of the error with which the registration fails. */
@@ -23,7 +23,7 @@ t.test('two protocols at one path: the message names both, the route and what to
   const text = await refusal(t, { protocols: [contentRange(), tus()] })
   t.match(text, /^chunked-upload: protocol "tus" cannot declare a route \(Method .+ already declared for route '\/uploads\/'\): /)
   t.match(text, 'protocol "contentRange" has it. Give one of the two a prefix of its own, as in { prefix: \'/tus\' }')
-  t.match(await refusal(t, { protocols: [tus({ prefix: '/x' }), resumableHttp({ prefix: 'x/', name: 'ietf' })] }),
+  t.match(await refusal(t, { protocols: [tus({ prefix: '/x' }), tus({ prefix: 'x/', name: 'ietf' })] }),
     /protocol "ietf" cannot .* protocol "tus" has it\. .* \{ prefix: '\/ietf' \}/)
   t.equal(await refusal(t, { protocols: [contentRange(), tus({ prefix: '/tus' })] }), 'registered')
 })

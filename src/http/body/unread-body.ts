@@ -60,7 +60,8 @@ export class OpenBodies {
     const earlier = this.#newest.get(socket)
     this.#newest.set(socket, response)
     response.once('close', () => { if (this.#newest.get(socket) === response) this.#newest.delete(socket) })
-    if (earlier === undefined) return work()
+    // Passed on from one protocol to the next, a request comes here twice.
+    if (earlier === undefined || earlier === response) return work()
     const proceed = (): void => {
       earlier.off('close', proceed)
       raw.off('close', proceed)

@@ -22,7 +22,7 @@ export function routeByMethodOverride (scope: FastifyInstance, methods: readonly
       }
     },
     deriveConstraint: ({ headers }) => {
-      const method = overrideOf(headers)
+      const method = overrideIn(headers)
       return method === undefined || methods.some(known => known === method) ? method : UNKNOWN_METHOD
     }
   })
@@ -30,10 +30,11 @@ export function routeByMethodOverride (scope: FastifyInstance, methods: readonly
 
 /** The method that the request asks for. */
 export function methodOf (request: FastifyRequest): string {
-  return overrideOf(request.headers) ?? request.method
+  return overrideIn(request.headers) ?? request.method
 }
 
-function overrideOf (headers: FastifyRequest['headers']): string | undefined {
+/** The method that the header fields name, in upper case; undefined where they name none. */
+export function overrideIn (headers: FastifyRequest['headers']): string | undefined {
   const value = headers[HEADER]
   return typeof value === 'string' && value !== '' ? value.toUpperCase() : undefined
 }

@@ -1,7 +1,9 @@
 import { types } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods, RouteHandlerMethod, RouteOptions } from 'fastify'
+import { UploadNotFound } from '../../errors.js'
 import { type HeaderProtocol, assertOwnClient } from './foreign-client.js'
 import { METHOD_OVERRIDE, UNKNOWN_METHOD, routeByMethodOverride } from './method-override.js'
+import { type Sharer, SHARED_URL, routeByProtocol } from './shared-url.js'
 
 /** The methods that a known URL answers, if only with 405. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const satisfies readonly HTTPMethods[]
@@ -43,6 +45,8 @@ export interface RouteSetting {
   readonly speaks?: HeaderProtocol
   /** X-HTTP-Method-Override names the route's method, whatever the real one is. */
   readonly methodOverride?: boolean
+  /** Another protocol has the same URLs. */
+  readonly sharer?: Sharer | undefined
 }
 
 /** Declares routes with and without the final slash, and answers 405 (with `Allow`) and OPTIONS on their URLs. */
@@ -50,6 +54,11 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
   const { wordError, methodNotAllowed = drfMethodNotAllowed, allow = () => undefined } = setting
   const routeOptions = setting.routeOptions ?? ((): Partial<RouteOptions> => ({}))
   const methodsOf = new Map<string, Set<Method>>()
+  const { sharer } = setting
+  if (sharer !== undefined) {
+    routeByProtocol(scope)
+    scope.addHook('onRoute', options => { options.constraints = { ...options.constraints, [SHARED_URL]: sharer } })
+  }
   if (setting.methodOverride === true) routeByMethodOverride(scope, METHODS)
   const declare = (method: Method | readonly Method[], url: string, options: Omit<RouteOptions, 'method' | 'url'>): void => {
     for (const [at, form] of formsOf(scope, url).entries()) {
@@ -94,7 +103,13 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
     const host = { decompress: false as const, ...routeOptions({ name, method, url }) }
     const handler: RouteHandlerMethod = async function (request, reply) {
       if (request.method !== 'OPTIONS') assertOwnClient(request, setting.speaks)
-      return await serve.call(this, request, reply)
+      try {
+        return await serve.call(this, request, reply)
+      } catch (error) {
+        // Thrown before a reply has begun, so that another protocol can still give it.
+        if (error instanceof UploadNotFound && sharer?.url.passOn(request, reply, sharer.name) === true) return reply
+        throw error
+      }
     }
     declare(method, url, { ...host, errorHandler, handler, schema: { ...schema, ...host.schema }, config: { ...config, ...host.config } })
   }
@@ -102,7 +117,10 @@ export function declareRoutes (scope: FastifyInstance, routes: readonly Route[],
     const allowed = allow(url) ?? [...new Set([...known, 'OPTIONS'])].join(', ')
     const rest = METHODS.filter(method => !known.has(method) && method !== 'OPTIONS')
     const own = { errorHandler, schema: { hide: true } }
-    const refuse: RouteHandlerMethod = async (request, reply) => methodNotAllowed(request, reply.code(405).header('allow', allowed))
+    const refuse: RouteHandlerMethod = async (request, reply) => {
+      if (sharer?.url.passOn(request, reply, sharer.name) === true) return reply
+      return await methodNotAllowed(request, reply.code(405).header('allow', allowed))
+    }
     if (rest.length > 0) declare(rest, url, { ...own, handler: refuse })
     for (const form of setting.methodOverride === true ? formsOf(scope, url) : []) {
       scope.route({

@@ -29,6 +29,10 @@ export function resumableHttp (options: ResumableHttpOptions = {}): Protocol {
     name: settings.name,
     prefix: options.prefix,
     headers: corsHeaders,
+    marks: {
+      headers: ['upload-draft-interop-version', 'upload-complete', 'upload-incomplete'],
+      plain: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+    },
     settings,
     serve: async (mount, _scope, host) => (await import('./serve.js')).serve(mount, host)
   })

@@ -16,6 +16,7 @@ export function tus (options: TusOptions = {}): Protocol {
     name: options.name ?? 'tus',
     prefix: options.prefix,
     headers: corsHeaders,
+    marks: { headers: ['tus-resumable'], plain: ['GET', 'OPTIONS'] },
     settings,
     serve: async (mount, scope) => (await import('./serve.js')).serve(mount, scope)
   })
