@@ -27,7 +27,8 @@ const allowed = {
   metadata: ['contract', 'folders', 'record-format', 'option-rules', 'upload', 'errors'],
   locks: ['contract', 'folders', 'option-rules', 'upload', 'errors'],
 
-  engine: ['contract', 'body-pace', 'file-name', 'record-format', 'option-rules', 'upload', 'errors'],
+  telemetry: [],
+  engine: ['telemetry', 'contract', 'body-pace', 'file-name', 'record-format', 'option-rules', 'upload', 'errors'],
   http: ['body-pace', 'file-name', 'option-rules', 'upload', 'errors', 'type engine'],
   protocols: ['engine', 'http', 'body-pace', 'file-name', 'option-rules', 'upload', 'errors'],
 

@@ -43,10 +43,10 @@ export type { ChecksumQuery, ListOrder, ListQuery, Metadata, UploadPage, UploadU
 export type { Claim, Lock, LockRequest, Locks } from './locks/contract.js'
 
 export type {
-  BodyDigest, BodyDigestAlgorithm, BodyHash, Caller, CallerHooks, Completed, CompleteRequest, CompletionReply, DeletedExpired,
-  DeleteExpiredOptions, EngineOptions, FinishedQuery, FinishingWriteRequest, OwnQuery, RecordQuery, RemoveOptions, Replacement, RunningHash,
-  Sameness, SaveEvery, ScratchDraft, ScratchOwner, ScratchUploads, SpooledBody, Told, UploadDraft, UploadEngine, UploadEvents,
-  UploadLimits, WriteRequest, Written
+  BodyDigest, BodyDigestAlgorithm, BodyHash, Caller, CallerHooks, Completed, CompleteRequest, CompletionReply, Concatenation,
+  DeletedExpired, DeleteExpiredOptions, EngineOptions, FinishedQuery, FinishingWriteRequest, OwnQuery, ProtocolChange, RecordQuery,
+  RemoveOptions, Replacement, RunningHash, Sameness, SaveEvery, ScratchDraft, ScratchOwner, ScratchUploads, SpooledBody, Told,
+  UploadDraft, UploadEngine, UploadEvents, UploadLimits, WriteRequest, Written
 } from './engine/index.js'
 export type { OpenBodies } from './http/body/unread-body.js'
 export type { BodyPace } from './body-pace.js'

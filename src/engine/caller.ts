@@ -50,6 +50,12 @@ export function internalCaller (caller: Caller): Caller {
   return { ...caller, internal: true, restricted: false, maxStored, hooks: {} }
 }
 
+export function isVisibleTo (caller: Caller, upload: Upload): boolean {
+  return (caller.internal === true) === (upload.internal === true) &&
+    (caller.protocol === null || caller.protocol === upload.protocol) &&
+    (!caller.restricted || upload.user === null || upload.user === caller.user)
+}
+
 /** How the host wants the last request answered; what is left out stays as the protocol words it. */
 export interface CompletionReply {
   readonly statusCode?: number

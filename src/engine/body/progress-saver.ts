@@ -1,33 +1,35 @@
 import { OffsetMismatch, TakenOver, UploadNotFound } from '../../errors.js'
-import type { WriteProgress } from '../../storage/contract.js'
+import type { Storage, WriteProgress } from '../../storage/contract.js'
 import {
   type ByteRange, type ChecksumState, type JsonValue, type Upload, type UploadingUpload, laterExpiry, offsetOf
 } from '../../upload.js'
 import { addRange, overlaps, removeRange } from '../records/byte-ranges.js'
+import type { EngineEvents } from '../events.js'
 import type { Lease } from '../locking/lease.js'
 import type { UploadRecords } from '../records/upload-records.js'
-import type { WriteRequest } from '../operations/write.js'
+import type { BodyReader } from './body-reader.js'
+import type { SaveEvery, WriteRequest } from './write-request.js'
 
 /** Checksum states that wait for storage to confirm their bytes; a gap before the oldest is read back. */
 const KEPT_STATES = 64
 
-/** How much a long body may bring, and how long it may go on, before its progress is saved. */
-export interface SaveEvery {
-  readonly bytes: number
-  readonly ms: number
+/** One body on its way into an upload. */
+export interface SavedBody {
+  readonly upload: UploadingUpload
+  /** Its first byte in the file. */
+  readonly start: number
+  readonly request: WriteRequest
+  readonly saveEvery: SaveEvery
+  /** The end of this body is the end of the file: it settles a size that was not declared. */
+  readonly final: boolean
+  readonly reader: BodyReader
+  readonly lease: Lease
 }
 
 export interface SaverContext {
   readonly records: UploadRecords
-  readonly lease: Lease
-  readonly saveEvery: SaveEvery
-  /** The end of this body is the end of the file: it settles a size that was not declared. */
-  readonly final: boolean
-  /** The storage's. */
-  readonly epoch: string | undefined
-  readonly onProgress: (upload: Upload) => void
-  /** The record does not take these bytes any more: the body is read in vain. */
-  readonly onRefused: () => void
+  readonly events: EngineEvents
+  readonly storage: Pick<Storage, 'epoch'>
 }
 
 /** Turns what storage confirms of one body into changes of the record. */
@@ -41,9 +43,8 @@ export class ProgressSaver implements WriteProgress {
   /** Another writer saved bytes of this body's range first: both may lie there. */
   overtaken = false
   #upload: Upload
-  readonly #start: number
-  readonly #request: WriteRequest
-  readonly #around: SaverContext
+  readonly #context: SaverContext
+  readonly #body: SavedBody
   #changes: Array<(state: JsonValue) => JsonValue> = []
   /** Checksum states of batches, oldest first: the newest of a confirmed one, then those that storage has yet to confirm. */
   #states: ChecksumState[] = []
@@ -53,11 +54,11 @@ export class ProgressSaver implements WriteProgress {
   #closed = false
   readonly #disputes: number
 
-  constructor (upload: UploadingUpload, start: number, request: WriteRequest, around: SaverContext) {
+  constructor (context: SaverContext, body: SavedBody) {
+    const { upload, start, request } = body
+    this.#context = context
+    this.#body = body
     this.#upload = upload
-    this.#start = start
-    this.#request = request
-    this.#around = around
     this.confirmed = start
     this.#saved = start
     this.#disputes = upload.disputes ?? 0
@@ -77,7 +78,7 @@ export class ProgressSaver implements WriteProgress {
     if (change !== undefined) this.#changes.push(change)
     this.#dropStates()
     if (this.atomic || this.#saving !== undefined) return
-    const { bytes, ms } = this.#around.saveEvery
+    const { bytes, ms } = this.#body.saveEvery
     if (this.confirmed - this.#saved >= bytes || performance.now() - this.#triedAt >= ms) {
       this.#saving = this.#save(false).catch(this.#onFailed).finally(() => { this.#saving = undefined })
     }
@@ -102,7 +103,8 @@ export class ProgressSaver implements WriteProgress {
   readonly #onFailed = (error: unknown): void => {
     if (!(error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500)) return
     this.refusal = { error }
-    this.#around.onRefused()
+    // The body is read in vain.
+    this.#body.reader.stop('lost')
   }
 
   #dropStates (): void {
@@ -111,36 +113,37 @@ export class ProgressSaver implements WriteProgress {
 
   async #save (whole: boolean): Promise<void> {
     const { confirmed } = this
-    const request = this.#request
-    if (this.#around.lease.lost) throw new TakenOver()
+    const { records, events, storage: { epoch } } = this.#context
+    const { request, start, final, lease } = this.#body
+    if (lease.lost) throw new TakenOver()
     this.#triedAt = performance.now()
     const applied = this.#changes.length
     const [oldest] = this.#states
     const state = oldest !== undefined && oldest.offset <= confirmed ? oldest : null
-    const declared = request.size ?? (whole && this.#around.final ? confirmed : null)
+    const declared = request.size ?? (whole && final ? confirmed : null)
     const ours = whole ? request.change?.(this.#upload) ?? {} : {}
     const settlesSize = declared !== null && this.#upload.size === null
     if (confirmed === this.#saved && applied === 0 && !settlesSize && Object.keys(ours).length === 0) return
 
-    this.#upload = await this.#around.records.update(this.#upload.id, current => {
+    this.#upload = await records.update(this.#upload.id, current => {
       if (current.status !== 'uploading' || (current.disputes ?? 0) !== this.#disputes) throw new TakenOver()
       this.#refuseOvertaken(current, confirmed)
       return {
         ...current,
         ...ours,
-        ...this.#around.epoch !== undefined && { epoch: this.#around.epoch },
+        ...epoch !== undefined && { epoch },
         size: current.size ?? declared,
-        received: addRange(current.received, [this.#start, confirmed]),
+        received: addRange(current.received, [start, confirmed]),
         storageState: this.#changes.slice(0, applied).reduce((known, change) => change(known), current.storageState),
         checksumState: state !== null && state.offset > (current.checksumState?.offset ?? 0) ? state : current.checksumState,
         expiresAt: current.lifetime === undefined ? current.expiresAt : laterExpiry(current.expiresAt, Date.now() + current.lifetime)
       }
     }, this.#upload)
     // Asked again: the next holder of the lock finds these bytes in the record, and does not write over them.
-    if (this.#around.lease.lost) throw new TakenOver()
+    if (lease.lost) throw new TakenOver()
     this.#changes.splice(0, applied)
     this.#saved = confirmed
-    this.#around.onProgress(this.#upload)
+    events.progress(this.#upload, request)
   }
 
   /**
@@ -151,8 +154,8 @@ export class ProgressSaver implements WriteProgress {
     const range: ByteRange = [this.#saved, Math.max(end, this.confirmed)]
     if (range[0] >= range[1]) return
     // Of bytes in order nothing after a gap could be used.
-    const dropped: ByteRange = this.#request.parallel === true ? range : [range[0], Infinity]
-    await this.#around.records.update(this.#upload.id, current => {
+    const dropped: ByteRange = this.#body.request.parallel === true ? range : [range[0], Infinity]
+    await this.#context.records.update(this.#upload.id, current => {
       if (current.status !== 'uploading') throw new TakenOver()
       return {
         ...current,
@@ -167,14 +170,14 @@ export class ProgressSaver implements WriteProgress {
 
   /** After another writer was first: the checksum must be that of the bytes which lie there, so it is to be read back. */
   async doubt (): Promise<void> {
-    await this.#around.records.update(this.#upload.id, current => {
-      return (current.checksumState?.offset ?? 0) > this.#start ? { ...current, checksumState: null } : current
+    await this.#context.records.update(this.#upload.id, current => {
+      return (current.checksumState?.offset ?? 0) > this.#body.start ? { ...current, checksumState: null } : current
     })
   }
 
   /** A server that shares the records but not the locks may have stored the same bytes first: then ours do not count. */
   #refuseOvertaken (current: Upload, confirmed: number): void {
-    const { overwrite, parallel } = this.#request
+    const { overwrite, parallel } = this.#body.request
     if (overwrite === true || confirmed === this.#saved) return
     const ours = parallel === true ? confirmed : this.#saved + 1
     if (!overlaps(current.received, [this.#saved, ours])) return

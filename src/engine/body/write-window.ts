@@ -1,7 +1,7 @@
 import { BeyondSize, OffsetMismatch, SizeConflict, SizeLimitExceeded, UploadGone } from '../../errors.js'
 import { type UploadingUpload, lacksLost, offsetOf } from '../../upload.js'
 import { gapAt } from '../records/byte-ranges.js'
-import type { WriteRequest } from '../operations/write.js'
+import type { WriteRequest } from './write-request.js'
 
 /** Where a body goes: its first byte in the file, and how many bytes it may bring. */
 export interface WriteWindow {

@@ -11,6 +11,13 @@ const STREAM_BYTES = 64 * 1024 * 1024
 /** Bytes up to which reading here is cheaper than telling the worker. */
 const INLINE_BYTES = 1024 * 1024
 
+/** Bytes that a checksum is to go over: from a saved state, or byte 0 with null, up to byte `to`. */
+export interface Stretch {
+  readonly algorithm: string
+  readonly from: ChecksumState | null
+  readonly to: number
+}
+
 /** Reads stored bytes back into a running checksum: for bytes that came out of order, or whose checksum state did not survive. */
 export class ChecksumReadBack {
   readonly #storage: Storage
@@ -28,16 +35,14 @@ export class ChecksumReadBack {
    * Ends early, at a smaller offset, when the signal of `options` aborts.
    * @throws {StorageShort} when the storage ends before `to`
    */
-  async advance (
-    upload: Upload, algorithm: string, from: ChecksumState | null, to: number, options: ReadOptions = {}
-  ): Promise<ChecksumState> {
+  async advance (upload: Upload, { algorithm, from, to }: Stretch, options: ReadOptions = {}): Promise<ChecksumState> {
     const aborted = (): boolean => options.signal?.aborted === true
     let state = (await this.#checksums.resume(algorithm, from)).save()
     let path = this.#storage.localPath?.(upload)
     while (state.offset < to && !aborted()) {
       const next = path !== undefined && to - state.offset > INLINE_BYTES && this.#thread.usable
         ? await this.#thread.offer({ algorithm, state, source: { path, to: Math.min(to, state.offset + SLICE_BYTES) } }, 'file').state
-        : await this.#stream(upload, algorithm, state, Math.min(to, state.offset + STREAM_BYTES), options)
+        : await this.#stream(upload, { algorithm, from: state, to: Math.min(to, state.offset + STREAM_BYTES) }, options)
       if (next === undefined) {
         // A finish that crashed may have moved the file on; the storage knows where to.
         path = undefined
@@ -50,7 +55,7 @@ export class ChecksumReadBack {
   }
 
   async #stream (
-    upload: Upload, algorithm: string, from: ChecksumState, to: number, options: ReadOptions
+    upload: Upload, { algorithm, from, to }: Stretch & { readonly from: ChecksumState }, options: ReadOptions
   ): Promise<ChecksumState> {
     let state = from
     const many = to - from.offset > INLINE_BYTES

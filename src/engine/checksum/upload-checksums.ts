@@ -4,9 +4,9 @@ import { type ChecksumState, type CompleteUpload, type Upload, type UploadingUpl
 import { BodyChecksum } from './body-checksum.js'
 import { covers } from '../records/byte-ranges.js'
 import { Checksums, type RunningChecksum } from './running-checksum.js'
-import { ChecksumReadBack } from './read-back.js'
+import { ChecksumReadBack, type Stretch } from './read-back.js'
 import { HashThread } from './hash-thread.js'
-import { callAdapter } from '../records/upload-records.js'
+import { callAdapter } from '../call-adapter.js'
 
 /** Bytes that a body waits for to be read back, so that the checksum can go on with it: what a crash may leave between two saves. */
 const CATCH_UP_BYTES = 128 * 1024 * 1024
@@ -27,11 +27,16 @@ export class UploadChecksums {
    * The checksum of the bytes before `start`, to go on with; undefined when too much would have to be read for it, or is not there.
    * @param readBack false reads nothing: for bodies that come side by side, whom the follower relieves of it
    */
-  async runningAt (upload: UploadingUpload, start: number, readBack: boolean, stopping: AbortSignal): Promise<BodyChecksum | undefined> {
+  async runningAt (
+    upload: UploadingUpload, start: number, { readBack, stopping }: { readonly readBack: boolean, readonly stopping: AbortSignal }
+  ): Promise<BodyChecksum | undefined> {
     const checksum = runningChecksumOf(upload)
     if (checksum === null || this.offsetOf(upload) > start || !covers(upload.received, [0, start])) return undefined
     const { algorithm } = checksum
-    const running = await this.#at(upload, algorithm, start, readBack, stopping)
+    const saved = await this.#checksums.resume(algorithm, this.#opened(upload, upload.checksumState))
+    const running = saved.offset === start
+      ? saved
+      : readBack ? await this.#caughtUp(upload, { algorithm, from: saved.save(), to: start }, stopping) : undefined
     if (running === undefined) return undefined
     return new BodyChecksum(running, algorithm, this.#thread, state => this.#sealed(upload, state))
   }
@@ -40,7 +45,7 @@ export class UploadChecksums {
   async stateAt (upload: Upload, algorithm: string, size: number, options: ReadOptions): Promise<ChecksumState> {
     const opened = this.#opened(upload, upload.checksumState)
     const saved = opened !== null && opened.offset > size ? null : opened
-    return this.#sealed(upload, await callAdapter(() => this.#reader.advance(upload, algorithm, saved, size, options)))
+    return this.#sealed(upload, await callAdapter(() => this.#reader.advance(upload, { algorithm, from: saved, to: size }, options)))
   }
 
   /** @param state of the last byte, as {@link stateAt} returned it */
@@ -52,7 +57,7 @@ export class UploadChecksums {
 
   /** The checksum of a whole file by any algorithm, read from its first byte; undefined when `stopping` aborted. */
   async ofFile (upload: CompleteUpload, algorithm: string, stopping: AbortSignal): Promise<string | undefined> {
-    const state = await callAdapter(() => this.#reader.advance(upload, algorithm, null, upload.size, { signal: stopping }))
+    const state = await callAdapter(() => this.#reader.advance(upload, { algorithm, from: null, to: upload.size }, { signal: stopping }))
     return state.offset === upload.size ? (await this.#checksums.resume(algorithm, state)).digest() : undefined
   }
 
@@ -65,15 +70,13 @@ export class UploadChecksums {
     await this.#thread.close()
   }
 
-  async #at (
-    upload: UploadingUpload, algorithm: string, start: number, readBack: boolean, stopping: AbortSignal
-  ): Promise<RunningChecksum | undefined> {
-    const running = await this.#checksums.resume(algorithm, this.#opened(upload, upload.checksumState))
-    if (running.offset === start) return running
-    if (!readBack || start - running.offset > CATCH_UP_BYTES) return undefined
+  /** Undefined when too much would have to be read, or is not there. */
+  async #caughtUp (upload: UploadingUpload, stretch: Stretch, stopping: AbortSignal): Promise<RunningChecksum | undefined> {
+    const { algorithm, from, to } = stretch
+    if (to - (from?.offset ?? 0) > CATCH_UP_BYTES) return undefined
     try {
-      const state = await this.#reader.advance(upload, algorithm, running.save(), start, { signal: stopping })
-      return state.offset === start ? await this.#checksums.resume(algorithm, state) : undefined
+      const state = await this.#reader.advance(upload, stretch, { signal: stopping })
+      return state.offset === to ? await this.#checksums.resume(algorithm, state) : undefined
     } catch {
       // No reason to refuse a body: completion reads again, and tells.
       return undefined

@@ -4,9 +4,11 @@ import {
   type ByteRange, type ChecksumState, type CompleteUpload, type Upload, type UploadingUpload, offsetOf, runningChecksumOf, storedEnd
 } from '../../upload.js'
 import { removeRange } from '../records/byte-ranges.js'
+import type { EngineEvents } from '../events.js'
 import type { Lease } from '../locking/lease.js'
-import { callAdapter, type UploadRecords, shortOf } from '../records/upload-records.js'
-import { isDistrusted, synced } from './syncer.js'
+import { callAdapter, shortOf } from '../call-adapter.js'
+import type { UploadRecords } from '../records/upload-records.js'
+import { isDistrusted, synced, type Syncer } from './syncer.js'
 import type { UploadChecksums } from '../checksum/upload-checksums.js'
 
 /** ms that the record of a lost file is kept, so that requests for it hear "gone" instead of "unknown". */
@@ -20,10 +22,8 @@ export interface LossSurroundings {
   readonly records: UploadRecords
   readonly checksums: UploadChecksums
   readonly stopping: AbortSignal
-  /** Brings the bytes of an upload to the disk. */
-  readonly sync: (upload: Upload) => Promise<void>
-  /** Told of each record that says less than before. */
-  readonly onLost: (upload: Upload, before: Upload) => void
+  readonly syncer: Syncer
+  readonly events: EngineEvents
 }
 
 /**
@@ -100,7 +100,7 @@ export class Losses {
   }
 
   async #recoverFile (upload: CompleteUpload, bytes: number, lease: Lease | undefined): Promise<Upload> {
-    const { storage, records, sync } = this.#around
+    const { storage, records, syncer } = this.#around
     const checksum = runningChecksumOf(upload)
     if (bytes < upload.size) return await this.#lose(upload)
     if (checksum !== null && checksum.value !== null && storage.verifiable?.(upload) !== false) {
@@ -108,7 +108,7 @@ export class Losses {
     }
     // As long as the system has the bytes in memory, what is on the disk cannot be seen.
     if (isDistrusted(upload, storage)) return upload
-    await sync(upload)
+    await syncer.now(upload)
     return await records.update(upload.id, synced, upload)
   }
 
@@ -156,9 +156,9 @@ export class Losses {
 
   /** What was received beyond `bytes` did not come. A chunk of a grid counts as a whole or not at all. */
   async #shrink (upload: UploadingUpload, bytes: number): Promise<Upload> {
-    const { storage: { epoch }, records, sync, onLost } = this.#around
+    const { storage: { epoch }, records, syncer, events } = this.#around
     // From here on the record says that the bytes are on the disk; they may be in memory only.
-    if (epoch === 'disk' && bytes > 0) await sync(upload)
+    if (epoch === 'disk' && bytes > 0) await syncer.now(upload)
     const { chunkSize, size } = upload
     const end = chunkSize === null || bytes === size ? bytes : Math.floor(bytes / chunkSize) * chunkSize
     const beyond: ByteRange = [end, Math.max(end, storedEnd(upload))]
@@ -177,18 +177,18 @@ export class Losses {
         ...epoch !== undefined && { epoch }
       }
     }, upload)
-    if (storedEnd(upload) > end) onLost(less, upload)
+    if (storedEnd(upload) > end) events.lost(less, upload)
     return less
   }
 
   /** The bytes that are left stay where they are: they may be the only copy. */
   async #lose (upload: Upload): Promise<Upload> {
-    const { records, onLost } = this.#around
+    const { records, events } = this.#around
     const removedAt = Date.now()
     const expiresAt = removedAt + LOST_KEPT
     const gone = { status: 'removed', reason: 'lost', removedAt, expiresAt, received: [], checksumState: null } as const
     const lost = await records.update(upload.id, current => current.status === upload.status ? { ...current, ...gone } : current, upload)
-    if (lost.status === 'removed') onLost(lost, upload)
+    if (lost.status === 'removed') events.lost(lost, upload)
     return lost
   }
 }

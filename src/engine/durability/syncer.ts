@@ -1,6 +1,7 @@
 import type { Storage } from '../../storage/contract.js'
 import { type CompleteUpload, type Upload, isUnsynced } from '../../upload.js'
-import { callAdapter, type UploadRecords } from '../records/upload-records.js'
+import { callAdapter } from '../call-adapter.js'
+import type { UploadRecords } from '../records/upload-records.js'
 
 /** Files that are synced at a time: more would slow down the bodies. */
 const AT_ONCE = 2

@@ -4,10 +4,17 @@ import type { Caller } from '../caller.js'
 import type { Lease } from '../locking/lease.js'
 import type { WriteWindow } from '../body/write-window.js'
 import type { Quota } from './quota.js'
-import type { WriteRequest } from '../operations/write.js'
+import type { WriteRequest } from '../body/write-request.js'
 
 /** Bytes that a body without an announced length takes from the quota at a time, where there is plenty of room. */
 const STEP = 64 * 1024 * 1024
+
+/** A body and its place in an upload. */
+export interface ComingBody {
+  readonly upload: UploadingUpload
+  readonly request: WriteRequest
+  readonly window: WriteWindow
+}
 
 /** What the quota lets one body bring to an upload without a declared size: before it is read, or step by step as it comes. */
 export class Allowance {
@@ -21,11 +28,11 @@ export class Allowance {
   #stepped = false
 
   /** @returns undefined where there is nothing to ask: no quota, or a size that counts since it was declared */
-  static of (quota: Quota, caller: Caller, upload: UploadingUpload, request: WriteRequest, window: WriteWindow): Allowance | undefined {
-    return caller.maxStored === null || upload.size !== null ? undefined : new Allowance(quota, caller, upload, request, window)
+  static of (quota: Quota, caller: Caller, body: ComingBody): Allowance | undefined {
+    return caller.maxStored === null || body.upload.size !== null ? undefined : new Allowance(quota, caller, body)
   }
 
-  private constructor (quota: Quota, caller: Caller, upload: UploadingUpload, request: WriteRequest, window: WriteWindow) {
+  private constructor (quota: Quota, caller: Caller, { upload, request, window }: ComingBody) {
     this.#quota = quota
     this.#caller = caller
     this.#upload = upload

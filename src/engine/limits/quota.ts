@@ -5,7 +5,9 @@ import type { Storage } from '../../storage/contract.js'
 import { type UploadingUpload, type UserId, reservedBytes } from '../../upload.js'
 import { countBytes } from '../records/byte-ranges.js'
 import type { Caller, UploadDraft } from '../caller.js'
-import { callAdapter, asUploading, type UploadRecords } from '../records/upload-records.js'
+import { callAdapter } from '../call-adapter.js'
+import type { UploadRecords } from '../records/upload-records.js'
+import { asUploading } from '../records/upload-states.js'
 import type { UploadLocks } from '../locking/upload-locks.js'
 
 /** A body of unknown length takes at most this part of the room that is left beyond what it needs. */

@@ -1,6 +1,6 @@
 import { ShuttingDown } from '../../errors.js'
 import type { Claim, Lock, Locks } from '../../locks/contract.js'
-import { toUploadError } from '../records/upload-records.js'
+import { toUploadError } from '../call-adapter.js'
 
 /** What a holder hears of others that want its lock. */
 export type HolderClaim = Exclude<Claim, 'wait'> | 'lost'

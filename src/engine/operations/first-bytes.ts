@@ -1,7 +1,7 @@
 import { PasswordRequired } from '../../errors.js'
 import type { ReadOptions, Storage } from '../../storage/contract.js'
 import { type UploadingUpload, offsetOf } from '../../upload.js'
-import { callAdapter } from '../records/upload-records.js'
+import { callAdapter } from '../call-adapter.js'
 
 /** Bytes that tell the type of a file: as many as file-type looks at. */
 const ENOUGH = 4100

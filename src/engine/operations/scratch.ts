@@ -2,26 +2,19 @@ import { Readable } from 'node:stream'
 import { BodyCut, BodyStalled, QuotaExceeded, SizeLimitExceeded, UploadBusy } from '../../errors.js'
 import { type ByteRange, type Upload, type UploadingUpload, offsetOf } from '../../upload.js'
 import { sameBytes } from '../body/same-bytes.js'
+import type { WriteRequest } from '../body/write-request.js'
 import { type Caller, internalCaller, type UploadDraft } from '../caller.js'
-import { callAdapter, type RecordQuery } from '../records/upload-records.js'
-import type { WriteRequest } from './write.js'
+import type { EngineContext } from '../context.js'
+import { callAdapter } from '../call-adapter.js'
+import { update } from './amend.js'
+import { create } from './create.js'
+import { current } from './read.js'
+import { remove } from './remove.js'
+import { replace } from './replace.js'
+import { write } from './write.js'
 
 /** Bytes of a body that wait in memory before they go to the storage. */
 const MEMORY_BYTES = 256 * 1024
-
-/** What scratch uploads are made with. */
-export interface ScratchVerbs {
-  create (caller: Caller, draft: UploadDraft): Promise<Upload>
-  write (caller: Caller, id: string, request: WriteRequest): Promise<{ readonly upload: Upload }>
-  replace (caller: Caller, id: string, start: number, aside: Upload): Promise<Upload>
-  read (upload: Upload, range: ByteRange): Readable
-  get (caller: Caller, id: string): Promise<Upload>
-  update (
-    caller: Caller, id: string, change: (upload: Upload) => Partial<Pick<Upload, 'expiresAt'>>
-  ): Promise<Upload>
-  remove (caller: Caller, id: string): Promise<void>
-  scan (query: RecordQuery): AsyncGenerator<Upload, void, undefined>
-}
 
 /** What a scratch upload is given; `expiresIn` in ms, null for never. */
 export type ScratchDraft = Pick<UploadDraft, 'expiresIn'> & Partial<Pick<UploadDraft, 'filename' | 'contentType' | 'size' | 'oneRequest'>>
@@ -71,15 +64,16 @@ export interface ScratchUploads {
   list (): AsyncGenerator<Upload, void, undefined>
 }
 
-export function scratchUploads (engine: ScratchVerbs, client: Caller): ScratchUploads {
+export function scratchUploads (context: EngineContext, client: Caller): ScratchUploads {
+  const { records } = context
   const caller = internalCaller(client)
   return {
-    create: async (draft, owner) => await engine.create({ ...caller, ...owner }, { ...EMPTY, ...draft }),
-    write: async (id, request, owner) => (await engine.write({ ...caller, ...owner }, id, request)).upload,
-    get: async id => await engine.get(caller, id),
-    keep: async id => await engine.update(caller, id, () => ({ expiresAt: null })),
-    remove: async id => { await engine.remove(caller, id) },
-    list: () => engine.scan({ protocol: caller.protocol ?? '', internal: true, status: 'uploading' })
+    create: async (draft, owner) => await create(context, { ...caller, ...owner }, { ...EMPTY, ...draft }),
+    write: async (id, request, owner) => (await write(context, { ...caller, ...owner }, id, request)).upload,
+    get: async id => await current(context, await records.get(caller, id)),
+    keep: async id => await update(context, caller, id, () => ({ expiresAt: null })),
+    remove: async id => { await remove(context, caller, id, {}) },
+    list: () => records.every({ protocol: caller.protocol ?? '', internal: true, status: 'uploading' })
   }
 }
 
@@ -88,7 +82,7 @@ export function scratchUploads (engine: ScratchVerbs, client: Caller): ScratchUp
  * @param expiresIn ms after which one that was left there expires
  * @throws {BodyCut} {@link BodyStalled} {@link SizeLimitExceeded} {@link QuotaExceeded} and what else a write throws; nothing is left then
  */
-export async function spool (engine: ScratchVerbs, client: Caller, body: Readable, expiresIn: number): Promise<SpooledBody> {
+export async function spool (context: EngineContext, client: Caller, body: Readable, expiresIn: number): Promise<SpooledBody> {
   const start: Buffer[] = []
   let length = 0
   try {
@@ -105,11 +99,11 @@ export async function spool (engine: ScratchVerbs, client: Caller, body: Readabl
     return { length, counted: 0, open: () => Readable.from([bytes], { objectMode: false }), discard: async () => {} }
   }
   body.unshift(bytes)
-  return await intoStorage(engine, client, body, expiresIn)
+  return await intoStorage(context, client, body, expiresIn)
 }
 
-async function intoStorage (engine: ScratchVerbs, client: Caller, body: Readable, expiresIn: number): Promise<SpooledBody> {
-  const scratch = scratchUploads(engine, client)
+async function intoStorage (context: EngineContext, client: Caller, body: Readable, expiresIn: number): Promise<SpooledBody> {
+  const scratch = scratchUploads(context, client)
   // There may be a place for it that is reserved. More than all that the user may have never has one.
   const { maxBytes, maxStored } = client
   const maxLength = maxStored ?? Infinity
@@ -118,7 +112,7 @@ async function intoStorage (engine: ScratchVerbs, client: Caller, body: Readable
   try {
     const upload = await scratch.write(id, { start: 0, body, atomic: true, maxLength })
     const length = offsetOf(upload)
-    return { length, counted: length, open: () => engine.read(upload, [0, length]), discard }
+    return { length, counted: length, open: () => context.storage.read(upload, [0, length]), discard }
   } catch (error) {
     await discard()
     const isOver = maxStored !== null &&
@@ -142,9 +136,9 @@ export interface Replacement {
  * @throws {UploadBusy} no room for it now, and as a write and a replacement
  */
 export async function replaceBytes (
-  engine: ScratchVerbs, caller: Caller, upload: UploadingUpload, { range: [start, end], body, expiresIn }: Replacement
+  context: EngineContext, caller: Caller, upload: UploadingUpload, { range: [start, end], body, expiresIn }: Replacement
 ): Promise<void> {
-  const scratch = scratchUploads(engine, caller)
+  const scratch = scratchUploads(context, caller)
   const length = end - start
   const { filename } = upload
   const { id } = await scratch.create({ filename, size: length, expiresIn }).catch((error: unknown) => {
@@ -156,11 +150,11 @@ export async function replaceBytes (
     const aside = await scratch.write(id, { start: 0, length, body, atomic: true })
     // What is just being replaced is neither old nor new: nothing can be equal to it.
     const isSame = async (): Promise<boolean> => {
-      return await sameBytes(engine.read(upload, [start, end]), engine.read(aside, [0, length]))
+      return await sameBytes(context.storage.read(upload, [start, end]), context.storage.read(aside, [0, length]))
     }
     if (upload.replacing === undefined && await callAdapter(isSame)) return
     handedOver = true
-    await engine.replace(caller, upload.id, start, aside)
+    await replace(context, caller, upload.id, { start, aside })
   } finally {
     if (!handedOver) await scratch.remove(id).catch(() => {})
   }

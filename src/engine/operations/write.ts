@@ -1,171 +1,198 @@
-import type { Readable } from 'node:stream'
-import type { BodyPace } from '../../body-pace.js'
 import {
-  BeyondSize, BodyCut, BodyStalled, LengthMismatch, ShuttingDown, SizeLimitExceeded, StorageTrouble, TakenOver
+  BeyondSize, BodyCut, BodyStalled, LengthMismatch, OffsetMismatch, ShuttingDown, SizeLimitExceeded, StorageTrouble, TakenOver, UploadGone
 } from '../../errors.js'
-import type { Storage } from '../../storage/contract.js'
-import type { Upload, UploadingUpload } from '../../upload.js'
-import type { BufferPool } from '../body/batch-buffer.js'
-import type { BodyChecksum } from '../checksum/body-checksum.js'
-import { type BodyDigest, BodyVerifier } from '../body/body-digest.js'
-import type { BodyMemory } from '../body/body-memory.js'
+import { type ByteRange, type Upload, type UploadingUpload, offsetOf } from '../../upload.js'
+import { BodyVerifier } from '../body/body-digest.js'
 import { BodyReader } from '../body/body-reader.js'
-import type { WriteWindow } from '../body/write-window.js'
-import { toUploadError } from '../records/upload-records.js'
-import { type SaveEvery, type SaverContext, ProgressSaver } from '../body/progress-saver.js'
+import { ProgressSaver } from '../body/progress-saver.js'
+import type { SaveEvery, WriteRequest } from '../body/write-request.js'
+import { chunkEnd, type WriteWindow, writeWindow } from '../body/write-window.js'
+import { callAdapter, shortOf, toUploadError } from '../call-adapter.js'
+import type { Caller } from '../caller.js'
+import type { EngineContext, Held } from '../context.js'
+import { Allowance } from '../limits/allowance.js'
+import { covers } from '../records/byte-ranges.js'
+import { largestFile } from '../records/new-upload.js'
+import { asUploading, assertUploading } from '../records/upload-states.js'
+import { withUpload } from '../with-upload.js'
+import { amendHeld } from './amend.js'
+import { type Completed, type CompleteRequest, finish } from './complete.js'
 
-/** One body to store. */
-export interface WriteRequest {
-  /** First byte of the body in the file, or `end` to append to what is there. */
-  readonly start: number | 'end'
-  /** With `end`: the sender has seen where that is. Otherwise an upload of which bytes were lost takes no more of them. */
-  readonly informed?: boolean
-  readonly body: Readable
-  /** Bytes that the body must have; left out when the request does not say. */
-  readonly length?: number
-  /** Bytes that the body may have, whatever it announces. */
-  readonly maxLength?: number
-  /** Bytes of the body that count in the owner's quota already, in an upload that goes once they are stored. */
-  readonly counted?: number
-  /** Size of the whole file in bytes, where this request tells it. */
-  readonly size?: number
-  /**
-   * All or nothing: a body that is cut leaves the upload as it was. Otherwise what arrived of it is kept. A body that turns out to be
-   * too long, too short or wrong adds nothing more in either case, but what was saved while it came stays.
-   */
-  readonly atomic?: boolean
-  /**
-   * The body may start after a gap. A range of which a byte is there already, or is just being written, is an {@link OffsetMismatch},
-   * thrown before the body is read. Bodies whose end is known, by `length` or by the upload's `chunkSize`, are written side by side,
-   * others one after the other. Without `anyOffset` in the storage it is an ordinary write.
-   */
-  readonly parallel?: boolean
-  /**
-   * Bytes that are there are replaced, where the storage can; takes the upload for itself. They count as received all the time: of a body
-   * that is cut some are then new and some are old. `engine.replace` knows no such state.
-   */
-  readonly overwrite?: boolean
-  /** The body comes from this server, and no client is to blame for its pace: only the `stallTimeout` holds. */
-  readonly own?: boolean
-  /** Of a body that goes beyond the upload's size `refuse` drops what is not yet saved, `keep` saves what fits, unless `atomic`. */
-  readonly overflow?: 'refuse' | 'keep'
-  /** Checksums of this body; a mismatch drops it whole, so they imply `atomic`. */
-  readonly digests?: readonly BodyDigest[]
-  /** How to ask an older request that holds the upload: `yield` lets it go on while its bytes flow, `stop` ends it. */
-  readonly claim?: 'yield' | 'stop'
-  /** How often this body saves its progress, instead of the engine's own setting. */
-  readonly saveEvery?: SaveEvery
-  /** Told each time bytes of this body were saved. What it throws is ignored. */
-  readonly onProgress?: (upload: Upload) => void
-  /** Called under the lock, before a byte is read; throws to refuse. */
-  readonly check?: (upload: UploadingUpload) => void
-  /** What else this body changes in the record, together with its bytes. Called after the last byte; not for a cut body. */
-  readonly change?: (upload: Upload) => Partial<Pick<Upload, 'protocolState'>>
+/** A write that may complete the upload in the same breath: `full` once all bytes are there, `end` with this body. */
+export interface FinishingWriteRequest extends WriteRequest {
+  readonly complete?: CompleteRequest & { readonly when: 'full' | 'end' }
 }
 
-export interface WriteSurroundings extends Omit<SaverContext, 'onRefused'> {
-  readonly storage: Storage
-  readonly maxBytes: number | null
-  /** Asked before so many bytes from the body's start go to the storage; throws to refuse them. Undefined where all may come. */
-  readonly grant: ((bytes: number) => Promise<void>) | undefined
-  readonly pace: BodyPace
-  /** Buffers for the batches. */
-  readonly buffers: BufferPool
-  /** How much bodies may hold together. */
-  readonly memory: BodyMemory
-  /** The upload's checksum, where it can go on from this body's start. */
-  readonly checksum: BodyChecksum | undefined
-  readonly onStart: (source: BodyReader) => void
+export interface Written {
+  /** The record after the body was saved, complete if it was completed. */
+  readonly upload: Upload
+  readonly completed: Completed | undefined
+}
+
+const SAVE_EVERY: SaveEvery = { bytes: 64 * 1024 * 1024, ms: 5000 }
+
+/** From the lock to the record: takes the upload or a range of it, stores the body, and completes the upload if that is asked. */
+export async function write (context: EngineContext, caller: Caller, id: string, request: FinishingWriteRequest): Promise<Written> {
+  const claim = request.claim ?? 'yield'
+  // A body may break while its request waits for its turn, before there is a listener.
+  request.body.on('error', () => {})
+  const range = await ownRange(context, caller, id, request)
+  const saved = await withUpload(context, { caller, id, claim, range }, async ({ upload, lease }) => {
+    assertUploading(upload)
+    const written = await storeBody(context, { caller, upload, lease }, request, request.complete?.when === 'end')
+    if (range !== undefined) return { upload: written, completed: undefined }
+    return await completeIfDue(context, { caller, upload: written, lease }, request)
+  })
+  if (range === undefined) return saved
+  if (!isDue(saved.upload, request)) {
+    context.backgroundChecksum.follow(saved.upload)
+    return saved
+  }
+  // All bytes are there: a request that sends some of them again stops.
+  return await withUpload(context, { caller, id, claim: 'stop' }, async held => {
+    if (held.upload.status === 'removed') assertUploading(held.upload)
+    return await completeIfDue(context, held, request)
+  })
 }
 
 /**
- * Stores one body and saves what storage confirmed. The caller holds the upload's lock and has read `upload` under it.
+ * Stores one body under the upload's lock: finds its place, holds it against the limits, and has it poured into the storage.
+ * @param final the end of this body is the end of the file
  * @returns the record after the last save
  */
-export async function writeBody (
-  upload: UploadingUpload, request: WriteRequest, window: WriteWindow, around: WriteSurroundings
-): Promise<Upload> {
-  const { start, limit } = window
-  const { lease, storage } = around
+async function storeBody (context: EngineContext, held: Held, request: WriteRequest, final = false): Promise<Upload> {
+  const { storage, quota } = context
+  const { caller, lease } = held
+  request.check?.(held.upload)
+  const maxBytes = largestFile(storage, caller, held.upload.chunkSize)
+  const window = writeWindow(held.upload, request, { maxBytes, anyOffset: storage.capabilities.anyOffset })
+  const { size } = request
+  const upload = size !== undefined && held.upload.size === null ? await amendHeld(context, held, { size }) : held.upload
+  const allowance = Allowance.of(quota, caller, { upload, request, window })
+  try {
+    const allowed = await allowance?.begin() ?? upload
+    const ready = request.overwrite === true ? await forgetChecksum(context, allowed, window.start) : allowed
+    const written = await pour(context, { caller, upload: ready, lease }, { request, window, maxBytes, final, grant: allowance?.grant })
+    return await allowance?.settle(written) ?? written
+  } catch (error) {
+    await allowance?.giveUp(lease)
+    throw await lossBefore(context, upload, window.start, error)
+  }
+}
+
+/** A body that may come, and what holds for it. */
+interface Coming {
+  readonly request: WriteRequest
+  readonly window: WriteWindow
+  /** Largest file in bytes; null for no limit. */
+  readonly maxBytes: number | null
+  readonly final: boolean
+  /** Asked before so many bytes from the body's start go to the storage; throws to refuse them. Undefined where all may come. */
+  readonly grant: ((bytes: number) => Promise<void>) | undefined
+}
+
+/** Socket, batches, storage, record: what storage confirms is saved now and then, and at the end. */
+async function pour (context: EngineContext, held: Held, coming: Coming): Promise<Upload> {
+  const { storage, checksums, bodies, stopping, options } = context
+  const { upload, lease } = held
+  const { request, window: { start, limit }, final, grant } = coming
   const verifier = request.digests === undefined ? undefined : new BodyVerifier(request.digests)
-  const { buffers, memory } = around
-  const pace = request.own === true ? { stallTimeout: around.pace.stallTimeout } : around.pace
-  const source = new BodyReader(request.body, { ...pace, limit, buffers, memory })
-  const saver = new ProgressSaver(upload, start, request, { ...around, onRefused: () => { source.stop('lost') } })
-  const released = { hashed: around.checksum === undefined ? Infinity : 0, stored: 0 }
+  const checksum = await checksums.runningAt(upload, start, { readBack: request.parallel !== true, stopping })
+  const pace = request.own === true ? { stallTimeout: options.pace.stallTimeout } : options.pace
+  const reader = new BodyReader(request.body, { ...pace, limit, buffers: bodies.buffers, memory: bodies.memory })
+  const saveEvery = request.saveEvery ?? options.saveEvery ?? SAVE_EVERY
+  const saver = new ProgressSaver(context, { upload, start, request, saveEvery, final, reader, lease })
+
+  // A batch's memory is free again once it is both hashed and stored.
+  const released = { hashed: checksum === undefined ? Infinity : 0, stored: 0 }
   const release = (by: Partial<typeof released>): void => {
     Object.assign(released, by)
-    source.release(Math.min(released.hashed, released.stored))
+    reader.release(Math.min(released.hashed, released.stored))
   }
-  if (around.checksum !== undefined) {
-    around.checksum.onHashed = state => {
+  if (checksum !== undefined) {
+    checksum.onHashed = state => {
       saver.hashed(state)
       release({ hashed: state.offset - start })
     }
   }
-  around.onStart(source)
+  bodies.add(reader)
   lease.listen(claim => {
-    if (claim === 'yield') source.yieldWhenIdle()
-    else source.stop(claim === 'lost' ? 'lost' : 'taken')
+    if (claim === 'yield') reader.yieldWhenIdle()
+    else reader.stop(claim === 'lost' ? 'lost' : 'taken')
   })
 
-  let trouble: { readonly error: unknown } | undefined
-  let refusal: { readonly error: unknown } | undefined
+  let trouble: Failure | undefined
+  let refusal: Failure | undefined
   const mayPass = async (bytes: number): Promise<boolean> => {
     try {
-      await around.grant?.(bytes)
+      await grant?.(bytes)
       // Another may write here by now.
       return !lease.lost
     } catch (error) {
       refusal = { error }
-      source.stop('refused')
+      reader.stop('refused')
       return false
     }
   }
-  try {
-    // An empty body asks nothing of the storage, which may have finished the file before a crash.
-    if (await source.begins()) {
-      await storage.write(upload, start, taps(source, mayPass, around.checksum, verifier), {
-        confirm: (end, change) => {
-          saver.confirm(end, change)
-          release({ stored: end - start })
-        },
-        release: end => { release({ stored: end - start }) }
-      })
+  /** Lets the checksums see each batch on its way. Ends before one that may not pass. */
+  const batches = async function * (): AsyncGenerator<readonly Uint8Array[], void, undefined> {
+    let bytes = 0
+    for await (const batch of reader) {
+      bytes = batch.reduce((sum, { length }) => sum + length, bytes)
+      if (!await mayPass(bytes)) return
+      await checksum?.take(batch)
+      verifier?.update(batch)
+      yield batch
     }
-  } catch (error) {
-    trouble = { error: toUploadError(error) }
   }
-  source.stop('abandoned')
-  await around.checksum?.settled()
-  await saver.close()
   try {
-    return await saveEnd(upload, request, window, { around, source, saver, verifier, trouble, refusal })
+    try {
+      // An empty body asks nothing of the storage, which may have finished the file before a crash.
+      if (await reader.begins()) {
+        await storage.write(upload, start, batches(), {
+          confirm: (end, change) => {
+            saver.confirm(end, change)
+            release({ stored: end - start })
+          },
+          release: end => { release({ stored: end - start }) }
+        })
+      }
+    } catch (error) {
+      trouble = { error: toUploadError(error) }
+    }
+    reader.stop('abandoned')
+    await checksum?.settled()
+    await saver.close()
+    return await saveEnd(upload, coming, { reader, saver, verifier, trouble, refusal })
   } catch (error) {
     // What the record does not learn of this is as it was before.
     if (saver.overtaken) await saver.doubt().catch(() => {})
     if (!lease.lost) throw error
-    await saver.disown(start + source.bytes).catch(() => {})
+    await saver.disown(start + reader.bytes).catch(() => {})
     throw trouble?.error ?? new TakenOver()
+  } finally {
+    bodies.close(reader)
   }
 }
 
+interface Failure {
+  readonly error: unknown
+}
+
 interface Ending {
-  readonly around: WriteSurroundings
-  readonly source: BodyReader
+  readonly reader: BodyReader
   readonly saver: ProgressSaver
   readonly verifier: BodyVerifier | undefined
-  readonly trouble: { readonly error: unknown } | undefined
+  readonly trouble: Failure | undefined
   /** Why not all that came may be stored. */
-  readonly refusal: { readonly error: unknown } | undefined
+  readonly refusal: Failure | undefined
 }
 
 /** Saves what of the body counts, now that storage is done with it. */
-async function saveEnd (
-  upload: UploadingUpload, request: WriteRequest, window: WriteWindow, { around, source, saver, verifier, trouble, refusal }: Ending
-): Promise<Upload> {
-  const { start } = window
-  const { ended: end = 'abandoned', bytes } = source
+async function saveEnd (upload: UploadingUpload, coming: Coming, ending: Ending): Promise<Upload> {
+  const { request, window: { start } } = coming
+  const { reader, saver, verifier, trouble, refusal } = ending
+  const { ended: end = 'abandoned', bytes } = reader
   const usable = !saver.atomic && end !== 'lost' && (end !== 'overflow' || request.overflow === 'keep')
   if (trouble !== undefined) {
     // The trouble that came first is the one to tell.
@@ -174,7 +201,7 @@ async function saveEnd (
   }
   if (end !== 'end' || refusal !== undefined) {
     if (usable) await saver.save(false)
-    throw saver.refusal?.error ?? refusal?.error ?? endError(source, upload, request, window, around)
+    throw saver.refusal?.error ?? refusal?.error ?? endError(upload, coming, reader)
   }
   if (request.length !== undefined && bytes !== request.length) throw new LengthMismatch(bytes, request.length)
   verifier?.check()
@@ -184,36 +211,84 @@ async function saveEnd (
   return await saver.save(true)
 }
 
-function endError (
-  source: BodyReader, upload: Upload, request: WriteRequest, { start, limit }: WriteWindow, around: WriteSurroundings
-): Error {
-  const { maxBytes } = around
-  switch (source.ended) {
-    case 'cut': return new BodyCut({ cause: source.cause })
-    case 'stalled': return source.cause instanceof BodyStalled ? source.cause : new BodyStalled('No data')
+function endError (upload: Upload, { request, window: { start, limit }, maxBytes }: Coming, reader: BodyReader): Error {
+  switch (reader.ended) {
+    case 'cut': return new BodyCut({ cause: reader.cause })
+    case 'stalled': return reader.cause instanceof BodyStalled ? reader.cause : new BodyStalled('No data')
     case 'shutdown': return new ShuttingDown()
     case 'overflow': {
       const size = upload.size ?? request.size ?? Infinity
-      if (request.length !== undefined) return new LengthMismatch(source.bytes + 1, request.length)
+      if (request.length !== undefined) return new LengthMismatch(reader.bytes + 1, request.length)
       if (size <= start + limit) return new BeyondSize(size)
       if (request.maxLength !== undefined && request.maxLength <= limit) return new SizeLimitExceeded(request.maxLength)
-      return maxBytes !== null && maxBytes <= start + limit ? new SizeLimitExceeded(maxBytes) : new LengthMismatch(source.bytes + 1, limit)
+      return maxBytes !== null && maxBytes <= start + limit ? new SizeLimitExceeded(maxBytes) : new LengthMismatch(reader.bytes + 1, limit)
     }
     case 'abandoned': return new StorageTrouble({ cause: new Error('storage stopped reading before the end of the body') })
     default: return new TakenOver()
   }
 }
 
-/** Lets the checksums see each batch on its way to storage. Ends before one that may not pass. */
-async function * taps (
-  source: BodyReader, mayPass: (bytes: number) => Promise<boolean>, checksum: BodyChecksum | undefined, verifier: BodyVerifier | undefined
-): AsyncGenerator<readonly Uint8Array[], void, undefined> {
-  let bytes = 0
-  for await (const batch of source) {
-    bytes = batch.reduce((sum, { length }) => sum + length, bytes)
-    if (!await mayPass(bytes)) return
-    await checksum?.take(batch)
-    verifier?.update(batch)
-    yield batch
+/** Of a body that failed: where bytes before it are gone, the record says so first, and the client hears where to go on. */
+async function lossBefore (context: EngineContext, upload: UploadingUpload, start: number, error: unknown): Promise<unknown> {
+  const { records, losses } = context
+  const bytes = shortOf(error)
+  try {
+    if (bytes === undefined && !(error instanceof UploadGone)) return error
+    // The body may have saved some of its own bytes before these were gone, too.
+    const now = await records.find(upload.id) ?? upload
+    const left = bytes === undefined ? await losses.bornOut(now) : await losses.shrunk(now, bytes)
+    if (bytes === undefined) return error
+    assertUploading(left, true)
+    return offsetOf(left) === start ? error : new OffsetMismatch(offsetOf(left), start)
+  } catch (later) {
+    return later
   }
+}
+
+/** A checksum that has seen bytes which are now replaced would tell of a file that is no more, even if the body is cut. */
+async function forgetChecksum ({ records }: EngineContext, upload: UploadingUpload, start: number): Promise<UploadingUpload> {
+  if ((upload.checksumState?.offset ?? 0) <= start) return upload
+  return asUploading(await records.update(upload.id, current => ({ ...asUploading(current), checksumState: null }), upload))
+}
+
+/** Writes a body that comes from the storage, under the upload's lock. */
+export async function writeStored (context: EngineContext, held: Held, request: WriteRequest): Promise<UploadingUpload> {
+  // It may break before its bytes are wanted, before there is a listener.
+  request.body.on('error', () => {})
+  try {
+    const caller = { ...held.caller, hooks: {} }
+    return asUploading(await storeBody(context, { ...held, caller }, { ...request, own: true }))
+  } catch (error) {
+    // No client sent this body: if it breaks off, the fault is the storage's.
+    if (error instanceof BodyCut) await callAdapter(() => Promise.reject(error.cause))
+    throw error
+  } finally {
+    request.body.destroy()
+  }
+}
+
+/** The range that a body takes for itself, leaving others to others; undefined when it takes the whole upload. */
+async function ownRange (
+  { storage, records }: EngineContext, caller: Caller, id: string, request: FinishingWriteRequest
+): Promise<ByteRange | undefined> {
+  const { start, length, parallel, overwrite, complete } = request
+  if (parallel !== true || overwrite === true || start === 'end' || complete?.when === 'end') return undefined
+  if (!storage.capabilities.anyOffset) return undefined
+  if (length !== undefined) return [start, start + length]
+  const { chunkSize } = await records.get(caller, id)
+  return chunkSize === null ? undefined : [start, chunkEnd(start, chunkSize)]
+}
+
+async function completeIfDue (context: EngineContext, held: Held<Upload>, request: FinishingWriteRequest): Promise<Written> {
+  const { complete } = request
+  const { upload } = held
+  if (complete === undefined || upload.status !== 'uploading' || !isDue(upload, request)) return { upload, completed: undefined }
+  const completed = await finish(context, { ...held, upload }, complete)
+  return { upload: completed.upload, completed }
+}
+
+/** True when this write's request asks to complete the upload, and it can be. */
+function isDue (upload: Upload, { complete }: FinishingWriteRequest): boolean {
+  if (complete === undefined || upload.status !== 'uploading') return false
+  return complete.when === 'end' || (upload.size !== null && covers(upload.received, [0, upload.size]))
 }

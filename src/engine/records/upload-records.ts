@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  StorageFull, StorageTrouble, StorageUnusable, UploadBusy, UploadComplete, UploadExpired, UploadGone, UploadNotFound
-} from '../../errors.js'
+import { UploadBusy, UploadNotFound } from '../../errors.js'
 import type { ChecksumQuery, ListQuery, Metadata, UploadPage, UploadUsage, UsageQuery } from '../../metadata/contract.js'
-import { type CompleteUpload, type Upload, type UploadingUpload, isExpired } from '../../upload.js'
-import type { Caller } from '../caller.js'
+import type { CompleteUpload, Upload } from '../../upload.js'
+import { callAdapter } from '../call-adapter.js'
+import { type Caller, isVisibleTo } from '../caller.js'
 
 /** Compare-and-set attempts before a record counts as contested without end. */
 const UPDATE_ATTEMPTS = 100
@@ -15,6 +14,9 @@ const LARGEST_PAGE = 1600
 
 /** What a list is about. */
 export type RecordQuery = Omit<ListQuery, 'scope' | 'cursor' | 'offset' | 'limit' | 'onUnreadable'>
+
+/** Which finished file is looked for; `value` in hex. */
+export type FinishedQuery = Omit<ChecksumQuery, 'scope'>
 
 /** Ids come from URLs: anything else is unknown without asking the store. */
 const ID = /^[A-Za-z0-9_-]{1,64}$/
@@ -62,8 +64,10 @@ export class UploadRecords {
   }
 
   /** A complete upload of this registration with this checksum. */
-  async findByChecksum (query: Omit<ChecksumQuery, 'scope' | 'internal'>): Promise<Upload | undefined> {
-    return await callAdapter(() => this.#metadata.findByChecksum({ ...query, ...this.#own }))
+  async findFinished (query: FinishedQuery): Promise<CompleteUpload | undefined> {
+    const wanted = { ...query, value: query.value.toLowerCase(), ...this.#own }
+    const found = await callAdapter(() => this.#metadata.findByChecksum(wanted))
+    return found?.status === 'complete' ? found : undefined
   }
 
   /** One page of this registration's records of a query. */
@@ -129,75 +133,4 @@ export class UploadRecords {
   #isOurs (upload: Upload): boolean {
     return this.#scope === undefined || upload.scope === undefined || upload.scope === this.#scope
   }
-}
-
-export function isVisibleTo (caller: Caller, upload: Upload): boolean {
-  return (caller.internal === true) === (upload.internal === true) &&
-    (caller.protocol === null || caller.protocol === upload.protocol) &&
-    (!caller.restricted || upload.user === null || upload.user === caller.user)
-}
-
-/** The storage has no place for these bytes: EFBIG says so of one file, whose bytes reach farther than the storage's files can. */
-const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
-
-/** No retry of the client's changes these: names that no file can have, things in the way, and what the host may not do there. */
-const FOR_GOOD: ReadonlySet<string> = new Set([
-  'ENAMETOOLONG', 'ENOTDIR', 'EISDIR', 'ELOOP', 'EROFS', 'EINVAL', 'EILSEQ', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS',
-  // On Windows these pass, as when another program has the file open.
-  ...process.platform === 'win32' ? [] : ['EACCES', 'EPERM']
-])
-
-/** What a failure of an adapter means to a client; errors that already have a status stay as they are. */
-export function toUploadError (cause: unknown): unknown {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  if (typeof code === 'string' && code.startsWith('FST_CHUNKED_UPLOAD_')) return cause
-  // The record has been shrunk, or will be: the next try finds what is there.
-  if (shortOf(cause) !== undefined) return new StorageTrouble({ cause })
-  // By its name: an adapter may have the class from the package's other build.
-  if (cause instanceof Error && cause.name === 'StorageLost') return new UploadGone({ cause })
-  if (typeof code !== 'string') return new StorageTrouble({ cause })
-  if (NO_ROOM.has(code)) return new StorageFull({ cause })
-  return FOR_GOOD.has(code) ? new StorageUnusable({ cause }) : new StorageTrouble({ cause })
-}
-
-/** The bytes that are there, of an error which says that they are fewer than the record says; undefined for any other one. */
-export function shortOf (error: unknown): number | undefined {
-  const cause = error instanceof StorageTrouble ? error.cause : error
-  return cause instanceof Error && cause.name === 'StorageShort' && 'bytes' in cause && typeof cause.bytes === 'number'
-    ? cause.bytes
-    : undefined
-}
-
-/** Asks an adapter, and says of a failure what it means to a client. */
-export async function callAdapter<T> (question: () => Promise<T>): Promise<T> {
-  try {
-    return await question()
-  } catch (cause) {
-    throw toUploadError(cause)
-  }
-}
-
-/**
- * @param late true where expiry no longer counts, as the bytes were there in time
- * @throws {UploadComplete} {@link UploadExpired} {@link UploadGone}
- */
-export function assertUploading (upload: Upload, late = false): asserts upload is UploadingUpload {
-  if (upload.status === 'complete') throw new UploadComplete()
-  if (upload.status === 'removed') throw upload.reason === 'expired' ? new UploadExpired() : new UploadGone()
-  if (!late && isExpired(upload, Date.now())) throw new UploadExpired()
-}
-
-/**
- * Of a complete upload too: a part of a file has its time.
- * @throws {UploadExpired} {@link UploadGone}
- */
-export function assertThere (upload: Upload): asserts upload is UploadingUpload | CompleteUpload {
-  if (upload.status !== 'complete') assertUploading(upload)
-  else if (isExpired(upload, Date.now())) throw new UploadExpired()
-}
-
-/** The record as one that is being uploaded, whether or not its time is over. @throws as {@link assertUploading} */
-export function asUploading (upload: Upload): UploadingUpload {
-  assertUploading(upload, true)
-  return upload
 }

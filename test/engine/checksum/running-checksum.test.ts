@@ -141,7 +141,7 @@ t.test('reading back', async t => {
   async function advance (reader: ChecksumReadBack, from: number, to: number): Promise<{ value: string, offset: number }> {
     const running = await checksums.resume('md5', null)
     if (from > 0) running.update([bytes.subarray(0, from)])
-    const state = await reader.advance(upload, 'md5', from === 0 ? null : running.save(), to)
+    const state = await reader.advance(upload, { algorithm: 'md5', from: from === 0 ? null : running.save(), to })
     return { offset: state.offset, value: (await checksums.resume('md5', state)).digest() }
   }
 
@@ -179,7 +179,7 @@ t.test('reading back', async t => {
 
   await t.test('several uploads at once share the worker', async t => {
     const ends = Array.from({ length: 12 }, (_, index) => bytes.length - index * 100_000)
-    const states = await Promise.all(ends.map(end => diskReader.advance(upload, 'md5', null, end)))
+    const states = await Promise.all(ends.map(end => diskReader.advance(upload, { algorithm: 'md5', from: null, to: end })))
     for (const [index, state] of states.entries()) {
       t.equal((await checksums.resume('md5', state)).digest(), md5(bytes.subarray(0, ends[index])))
     }
@@ -190,20 +190,20 @@ t.test('reading back', async t => {
       const closed = new HashThread()
       await closed.close()
       const reader = new ChecksumReadBack(storage, checksums, closed)
-      const state = await reader.advance(upload, 'md5', null, bytes.length)
+      const state = await reader.advance(upload, { algorithm: 'md5', from: null, to: bytes.length })
       t.equal((await checksums.resume('md5', state)).digest(), md5(bytes))
     }
   })
 
   await t.test('a worker that dies on the way is done without', async t => {
     const dying = new HashThread()
-    const running = new ChecksumReadBack(onDisk, checksums, dying).advance(upload, 'md5', null, bytes.length)
+    const running = new ChecksumReadBack(onDisk, checksums, dying).advance(upload, { algorithm: 'md5', from: null, to: bytes.length })
     await dying.close()
     t.equal((await checksums.resume('md5', await running)).digest(), md5(bytes))
   })
 
   await t.test('an abort ends it early, with a state to go on from', async t => {
-    const state = await memoryReader.advance(upload, 'md5', null, bytes.length, { signal: AbortSignal.abort() })
+    const state = await memoryReader.advance(upload, { algorithm: 'md5', from: null, to: bytes.length }, { signal: AbortSignal.abort() })
     t.equal(state.offset, 0)
   })
 
@@ -246,7 +246,7 @@ t.test('reading back', async t => {
       import { HashThread } from ${engine('checksum/hash-thread.ts')}
       const storage = { localPath: () => ${JSON.stringify(path)}, read: () => { throw new Error('not the worker') } }
       const reader = new ChecksumReadBack(storage as never, new Checksums(), new HashThread())
-      const state = await reader.advance({ id: 'x' } as never, 'md5', null, ${bytes.length})
+      const state = await reader.advance({ id: 'x' } as never, { algorithm: 'md5', from: null, to: ${bytes.length} })
       process.stdout.write((await new Checksums().resume('md5', state)).digest())
     `)
     const { stdout } = await run(process.execPath, [...process.execArgv, script], {

@@ -1,9 +1,11 @@
-import { TakenOver } from '../../errors.js'
-import type { Storage } from '../../storage/contract.js'
-import type { CompleteUpload, JsonObject, Upload, UploadingUpload } from '../../upload.js'
-import type { CallerHooks, CompletionReply } from '../caller.js'
-import type { Lease } from '../locking/lease.js'
-import { callAdapter, asUploading, type UploadRecords } from '../records/upload-records.js'
+import { TakenOver } from '../errors.js'
+import type { Storage } from '../storage/contract.js'
+import type { CompleteUpload, JsonObject, Upload, UploadingUpload } from '../upload.js'
+import type { CallerHooks, CompletionReply } from './caller.js'
+import type { Lease } from './locking/lease.js'
+import { callAdapter } from './call-adapter.js'
+import type { UploadRecords } from './records/upload-records.js'
+import { asUploading } from './records/upload-states.js'
 
 export interface Question {
   readonly onComplete: NonNullable<CallerHooks['onComplete']>
