@@ -6,10 +6,14 @@ import { toUploadError } from '../call-adapter.js'
 export type HolderClaim = Exclude<Claim, 'wait'> | 'lost'
 
 export interface LeaseRequest {
+  /** The name of the lock. */
+  readonly key: string
   readonly mode: 'exclusive' | 'shared'
   readonly claim: Claim
   /** ms */
   readonly timeout: number
+  /** Aborts when the engine stops. */
+  readonly signal: AbortSignal
 }
 
 /** The locks that one operation holds. A claim that comes before there is a listener is kept for it. */
@@ -51,14 +55,14 @@ export class Lease {
 const RANK: Readonly<Record<HolderClaim, number>> = { yield: 1, stop: 2, lost: 3 }
 
 /**
- * Runs `work` while holding the lock of `key`.
+ * Runs `work` while holding the lock.
  * @throws {UploadBusy} when it did not come free in time
  */
 export async function withLock<T> (
-  locks: Locks, key: string, request: LeaseRequest, lease: Lease, signal: AbortSignal, work: () => Promise<T>
+  locks: Locks, { key, ...request }: LeaseRequest, lease: Lease, work: () => Promise<T>
 ): Promise<T> {
-  const lock = await locks.acquire(key, { ...request, signal, onClaim: lease.onClaim }).catch((cause: unknown) => {
-    throw signal.aborted ? new ShuttingDown() : toUploadError(cause)
+  const lock = await locks.acquire(key, { ...request, onClaim: lease.onClaim }).catch((cause: unknown) => {
+    throw request.signal.aborted ? new ShuttingDown() : toUploadError(cause)
   })
   lease.add(lock)
   try {

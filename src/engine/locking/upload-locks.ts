@@ -137,8 +137,8 @@ export class UploadLocks {
     }
   }
 
-  async #lease<T> (key: string, request: LeaseRequest, lease: Lease, work: () => Promise<T>): Promise<T> {
-    return await this.trackInFlight(() => withLock(this.#locks, key, request, lease, this.stopping, work))
+  async #lease<T> (key: string, request: Omit<LeaseRequest, 'key' | 'signal'>, lease: Lease, work: () => Promise<T>): Promise<T> {
+    return await this.trackInFlight(() => withLock(this.#locks, { ...request, key, signal: this.stopping }, lease, work))
   }
 }
 
