@@ -5,7 +5,7 @@
  * of tsc would take those of the declarations, too, which editors show); declarations leave that no public type mentions.
  */
 import { createRequire } from 'node:module'
-import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
@@ -53,7 +53,9 @@ for (let file = open.pop(); file !== undefined; file = open.pop()) {
   if (mentioned.has(file)) continue
   mentioned.add(file)
   for (const [, name] of readFileSync(file, 'utf8').matchAll(/\b(?:from|import|require)\s*\(?\s*['"](\.[^'"]+)['"]/g)) {
-    open.push(resolve(dirname(file), name.replace(/\.(c?)js$/, '.d.$1ts')))
+    const next = resolve(dirname(file), name.replace(/\.(c?)js$/, '.d.$1ts'))
+    // Samples in comments name files that are not there.
+    if (existsSync(next)) open.push(next)
   }
 }
 for (const file of filesOf(commonjs).filter(name => /\.d\.c?ts$/.test(name))) if (!mentioned.has(file)) rmSync(file)
