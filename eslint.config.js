@@ -57,7 +57,7 @@ export default [
     }
   },
   {
-    files: ['src/index.ts', 'src/protocol.ts', 'src/testing/index.ts'],
+    files: ['src/index.ts', 'src/adapter.ts', 'src/protocol.ts', 'src/types.ts', 'src/testing/index.ts'],
     rules: {
       'no-restricted-syntax': ['error', {
         selector: 'Program > :not(ImportDeclaration, ExportNamedDeclaration[declaration=null], ExportAllDeclaration, ExportDefaultDeclaration)',

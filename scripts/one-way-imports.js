@@ -40,8 +40,10 @@ const allowed = {
   'request-caller': ['options', 'upload-types', 'protocols', 'engine', 'option-rules', 'upload', 'errors'],
   plugin: ['options', 'host-uploads', 'request-caller', 'interval-job', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'option-rules', 'upload', 'errors'],
   testing: ['contract', 'option-rules', 'upload', 'errors'],
+  index: ['plugin', 'host-uploads', 'options', 'protocols', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'upload', 'errors'],
+  adapter: ['contract'],
   protocol: ['protocols', 'http', 'engine', 'upload', 'errors'],
-  index: ['plugin', 'host-uploads', 'options', 'protocols', 'ffmpeg', 'http', 'engine', 'storage', 'metadata', 'locks', 'contract', 'body-pace', 'option-rules', 'upload', 'errors']
+  types: ['type options', 'type protocols', 'type engine', 'type http', 'type body-pace', 'type upload']
 }
 
 /** Parts with a door, and the tests that may look behind it. */

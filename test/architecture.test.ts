@@ -45,7 +45,10 @@ const forbidden: ReadonlyArray<readonly [file: string, specifier: string]> = [
   ['src/plugin.ts', './testing/index.js'],
   ['src/testing/storage/suite.ts', '../../plugin.js'],
   ['src/testing/storage/suite.ts', '../../storage/disk/index.js'],
-  ['src/index.ts', './testing/index.js']
+  ['src/index.ts', './testing/index.js'],
+  ['src/index.ts', './ffmpeg/index.js'],
+  ['src/adapter.ts', './storage/disk/index.js'],
+  ['src/types.ts', './plugin.js']
 ]
 
 for (const [file, specifier] of forbidden) {
@@ -127,7 +130,9 @@ t.test('engine and adapters know no HTTP', async t => {
 t.test('an entry only exports', async t => {
   t.strictSame(await problems('src/index.ts', "export { a } from './plugin.js'\nexport type { B } from './upload.js'"), [])
   t.strictSame(await problems('src/index.ts', 'export const a = 1'), ['no-restricted-syntax'])
-  t.strictSame(await problems('src/testing/index.ts', 'console.log(1)'), ['no-restricted-syntax'])
+  for (const entry of ['adapter', 'types', 'testing/index']) {
+    t.strictSame(await problems(`src/${entry}.ts`, 'console.log(1)'), ['no-restricted-syntax'], entry)
+  }
 })
 
 t.test('what a test waits for has a deadline', async t => {

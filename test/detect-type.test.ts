@@ -1,7 +1,8 @@
 import t, { type Test } from 'tap'
 import {
-  chunkTasks, type ChunkedUploadOptions, contentRange, diskStorage, encryptedStorage, formAppend, resumableHttp, tus, type UntypedFile
+  chunkTasks, type ChunkedUploadOptions, contentRange, diskStorage, formAppend, resumableHttp, tus, type UntypedFile
 } from '../src/index.js'
+import { encryptedStorage } from '../src/storage/encrypted/index.js'
 import { chunkForm, field, form, json, startServer, type Answer, type TestServer } from './support/server.js'
 
 const PNG = Buffer.from('\x89PNG\r\n\x1a\nand more', 'latin1')

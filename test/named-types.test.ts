@@ -1,11 +1,15 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { unexportedTypes } from './support/named-types.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
+const { tshy: { exports: { './package.json': _, ...entries } } } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
+
 t.test('a host can import every type that a public type names', async t => {
-  const { types, seen } = unexportedTypes(root, [`${root}src/index.ts`, `${root}src/testing/index.ts`])
+  const { types, seen } = unexportedTypes(root, Object.values<string>(entries).map(entry => join(root, entry)))
   t.strictSame(types, [])
   t.ok(seen > 100)
 })

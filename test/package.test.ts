@@ -1,11 +1,13 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { run as runProgram } from './support/child.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const entries = ['fastify-chunked-upload', 'fastify-chunked-upload/protocol', 'fastify-chunked-upload/testing']
+const name = 'fastify-chunked-upload'
+/** Those that hold more than types. */
+const entries = [name, ...['adapter', 'encrypted', 'ffmpeg', 'protocol', 'testing'].map(entry => `${name}/${entry}`)]
 
 /** What a command prints. Without the loaders of the test runner, so that Node sees the package as a host's Node does. */
 async function run (cwd: string, command: string, ...args: readonly string[]): Promise<string> {
@@ -62,6 +64,16 @@ for (const entry of entries) {
     t.not(JSON.parse(required).length, 0)
   })
 }
+
+t.test('the entries are those that can be imported, and the main one stays small', async t => {
+  const { exports } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const known = Object.keys(exports).filter(entry => entry !== './package.json').map(entry => entry.replace(/^\./, name))
+  t.strictSame(known.sort(), [...entries, `${name}/types`].sort())
+  for (const entry of known) await run(host, process.execPath, '--input-type=module', '-e', `await import('${entry}')`)
+  const index = await readFile(join(root, 'src', 'index.ts'), 'utf8')
+  const exported = [...index.matchAll(/\{([^}]*)\} from/g)].flatMap(([, names = '']) => names.split(','))
+  t.ok(exported.length > 30 && exported.length <= 50, `${exported.length} names`)
+})
 
 t.test('an ESM host registers the packed plugin', async t => {
   const answer = await run(host, process.execPath, '--input-type=module', '-e', `

@@ -9,6 +9,8 @@ import { runProgram, type RunOptions } from './run-program.js'
 import { type Clip, type Joined, type Joiner, JoinFailed } from '../protocols/raw-append/joiner.js'
 import { rules } from './options.rules.js'
 
+export { type Clip, type Joined, type Joiner, JoinFailed, type JoinReport } from '../protocols/raw-append/joiner.js'
+
 export interface FfmpegOptions {
   /** Program, by name or path. @default 'ffmpeg' */
   readonly ffmpeg?: string | undefined

@@ -20,7 +20,7 @@ export interface ErrorAnswer {
 /** A row of a contract's table of errors: what becomes of the errors that it knows. */
 export type ErrorRow = (error: Error, request: FastifyRequest) => Partial<ErrorAnswer> | undefined
 
-type Kind<E extends Error> = abstract new (...values: never[]) => E
+export type Kind<E extends Error> = abstract new (...values: never[]) => E
 
 /**
  * A row of the table: an error of this kind is that answer. What the answer leaves out is the error's own.

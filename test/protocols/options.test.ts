@@ -1,8 +1,9 @@
 import t from 'tap'
 import {
-  chunkTasks, contentRange, diskStorage, encryptedStorage, ffmpeg, fileLocks, fileMetadata, formAppend, memoryStorage, rawAppend,
-  resumableHttp, tus
+  chunkTasks, contentRange, diskStorage, fileLocks, fileMetadata, formAppend, memoryStorage, rawAppend, resumableHttp, tus
 } from '../../src/index.js'
+import { encryptedStorage } from '../../src/storage/encrypted/index.js'
+import { ffmpeg } from '../../src/ffmpeg/index.js'
 import { chunkForm, startServer } from '../support/server.js'
 
 /** Called as JavaScript would, with whatever it likes. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import t, { type Test } from 'tap'
 import {
-  type ChunkedUploadOptions, contentRange, formAppend, memoryMetadata, memoryStorage, resumableHttp, tus, type UploadChecksum
+  type ChunkedUploadOptions, contentRange, formAppend, memoryMetadata, memoryStorage, resumableHttp, tus
 } from '../../src/index.js'
+import type { UploadChecksum } from '../../src/types.js'
 import { allRecords } from '../support/records.js'
 import { form, startServer } from '../support/server.js'
 

@@ -1,7 +1,8 @@
 // A server that speaks rawAppend and joins clips with ffmpeg, in a process of its own, for tests that kill it. Its arguments: a directory,
 // and the program to take for ffmpeg. It sends its port, then the number of each video that has a new file.
 import Fastify from 'fastify'
-import { chunkedUpload, ffmpeg, rawAppend } from '../../src/index.js'
+import { chunkedUpload, rawAppend } from '../../src/index.js'
+import { ffmpeg } from '../../src/ffmpeg/index.js'
 
 const [, , directory = '', program = ''] = process.argv
 const app = Fastify({ logger: { level: 'error' } })

@@ -17,7 +17,7 @@ export interface FormFile {
   finish (): Promise<void>
 }
 
-interface FileWanted {
+export interface FileWanted {
   /** Names of its field; any will do where this is left out. */
   readonly names?: readonly string[] | undefined
   /** The error of a request without it. */

@@ -17,7 +17,7 @@ export function mediaType (request: FastifyRequest): string {
 }
 
 /** Which kinds of small bodies there are. */
-type FormKind = 'json' | 'urlencoded' | 'multipart'
+export type FormKind = 'json' | 'urlencoded' | 'multipart'
 
 export function formKind (request: FastifyRequest): FormKind | undefined {
   const type = mediaType(request)

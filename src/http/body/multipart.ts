@@ -6,7 +6,7 @@ import { BodyCut, FormInvalid, FormTooLarge } from '../../errors.js'
 import { withOneFilename } from '../fields/content-disposition.js'
 import { watchPace } from './stall-watch.js'
 
-interface FieldPart {
+export interface FieldPart {
   readonly kind: 'field'
   readonly name: string
   readonly value: string

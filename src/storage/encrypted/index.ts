@@ -11,6 +11,10 @@ import { ChecksumStateSeal } from './states.js'
 import type { PasswordAsker } from './password-checks.js'
 import { rules } from './options.rules.js'
 
+export type { FileKey } from '../contract.js'
+export type { ScryptCost } from './keys.js'
+export type { PasswordAsker } from './password-checks.js'
+
 export interface EncryptedStorageOptions {
   /** Clear bytes that are encrypted, and have to be read, together. @default 65536 */
   readonly segmentSize?: number | undefined

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
-  type ChunkedUploadOptions, memoryMetadata, memoryStorage, rawAppend, type RawAppendOptions, StorageLost, type Upload
+  type ChunkedUploadOptions, memoryMetadata, memoryStorage, rawAppend, type RawAppendOptions, type Upload
 } from '../../../src/index.js'
+import { StorageLost } from '../../../src/adapter.js'
 import { RawHttp } from '../../support/raw-http.js'
 import { type Answer, form, type Message, startServer, type TestServer, usersByHeader } from '../../support/server.js'
 

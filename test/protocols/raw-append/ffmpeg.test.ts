@@ -3,9 +3,8 @@ import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import {
-  diskStorage, ffmpeg, type FfmpegOptions, JoinFailed, type JoinReport, memoryMetadata, memoryStorage, rawAppend
-} from '../../../src/index.js'
+import { diskStorage, memoryMetadata, memoryStorage, rawAppend } from '../../../src/index.js'
+import { ffmpeg, type FfmpegOptions, JoinFailed, type JoinReport } from '../../../src/ffmpeg/index.js'
 import { run as runProgram } from '../../support/child.js'
 import { fetch, once } from '../../support/deadline.js'
 import { until } from '../../support/engine.js'

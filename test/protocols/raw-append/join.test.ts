@@ -4,9 +4,10 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
-  type ChunkedUploadOptions, type Clip, diskStorage, fileMetadata, type Joiner, JoinFailed, type JoinReport, memoryMetadata, memoryStorage,
-  type Metadata, rawAppend, type RawAppendOptions, type Upload
+  type ChunkedUploadOptions, diskStorage, fileMetadata, memoryMetadata, memoryStorage, type Metadata, rawAppend,
+  type RawAppendOptions, type Upload
 } from '../../../src/index.js'
+import { type Clip, type Joiner, JoinFailed, type JoinReport } from '../../../src/ffmpeg/index.js'
 import { changedMetadata, changedStorage, gate } from '../../support/engine.js'
 import { allRecords } from '../../support/records.js'
 import { type Answer, startServer, type TestServer } from '../../support/server.js'

@@ -1,7 +1,11 @@
 // A host whose TypeScript resolves as bundlers do, and looks at the declarations of what was built.
 import fastify from 'fastify'
 import chunkedUpload, { contentRange, errors, type HookContext, type Upload } from 'fastify-chunked-upload'
+import { StorageLost } from 'fastify-chunked-upload/adapter'
+import { encryptedStorage } from 'fastify-chunked-upload/encrypted'
+import { ffmpeg } from 'fastify-chunked-upload/ffmpeg'
 import { newUpload } from 'fastify-chunked-upload/testing'
+import type { ByteRange, Uploads } from 'fastify-chunked-upload/types'
 
 interface Row { readonly id: number, readonly at: Date }
 
@@ -20,3 +24,7 @@ export async function start (save: (upload: Upload, context: HookContext) => Pro
     throw error
   }
 }
+
+/** What the other entries have. */
+export const others = { StorageLost, encryptedStorage, ffmpeg, range: [0, 1] satisfies ByteRange }
+export type Engine = Uploads['engine']
