@@ -34,10 +34,12 @@ t.test('the package holds what is built of src/, once, the pages for users, and 
   const docs = (await readdir(join(root, 'docs'))).filter(page => page !== 'design.md').map(page => `docs/${page}`)
   t.ok(docs.length > 0)
   const expected = ['LICENSE', 'README.md', 'package.json', ...docs]
-  const stems = sources.map(source => source.replace(/\.c?ts$/, ''))
   const code = sources.map(source => `dist/commonjs/${source.replace(/ts$/, 'js')}`)
   const types = sources.map(source => `dist/commonjs/${source.replace(/(c?)ts$/, 'd.$1ts')}`)
-  const doors = stems.filter(stem => /^(testing\/)?index$/.test(stem)).flatMap(stem => [`dist/esm/${stem}.js`, `dist/esm/${stem}.d.ts`])
+  const { exports } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const doors = Object.values<{ readonly import?: { readonly default: string } }>(exports).flatMap(({ import: door }) => {
+    return door === undefined ? [] : [door.default, door.default.replace(/js$/, 'd.ts')].map(path => path.replace('./', ''))
+  })
   expected.push('dist/esm/package.json', 'dist/commonjs/package.json', ...code, ...doors)
   t.strictSame(packed.filter(path => !expected.includes(path) && !types.includes(path)), [], 'too much')
   t.strictSame(expected.filter(path => !packed.includes(path)), [], 'missing')
