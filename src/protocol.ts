@@ -16,7 +16,7 @@ export type {
 export { discoveryConfig } from './http/routing/discovery-config.js'
 export type { HeaderProtocol } from './http/routing/foreign-client.js'
 export type { MountAddress } from './http/routing/mount-address.js'
-export type { Marks } from './http/routing/shared-url.js'
+export type { Announce, Asked, Marks, SharedUrl, Sharer } from './http/routing/shared-url.js'
 export type { Method, Route, WordedError } from './http/routing/routes.js'
 
 export { assertAsSent, bodyOf, contentLength, hasBody } from './http/body/stream-scope.js'

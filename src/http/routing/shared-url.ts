@@ -13,7 +13,8 @@ export interface Marks {
   readonly plain: readonly string[]
 }
 
-type Announce = (request: FastifyRequest, reply: FastifyReply) => void | Promise<void>
+/** What a protocol says on a reply as it leaves. */
+export type Announce = (request: FastifyRequest, reply: FastifyReply) => void | Promise<void>
 
 /** One of the protocols at a shared URL. */
 export interface Sharer {
@@ -22,7 +23,7 @@ export interface Sharer {
 }
 
 /** What the router knows of a request. */
-type Asked = Pick<IncomingMessage, 'method' | 'headers'>
+export type Asked = Pick<IncomingMessage, 'method' | 'headers'>
 
 /**
  * A URL that several protocols have. Requests go to the one whose header fields they have; others to the first that can serve their
