@@ -7,7 +7,7 @@ import { fetch } from '../support/deadline.js'
 import { until } from '../support/engine.js'
 import { ExampleServer, download, fileRow, inState, progressBeyond, progressOf, sha256, uploadRow } from '../support/example.js'
 
-t.setTimeout(120_000) // a browser, two starts of a server, and some 100 MB on two busy cores
+t.setTimeout(300_000) // a browser, two starts of a server, and some 100 MB on two busy cores
 
 const MB = 1_000_000
 const SLOW = 12 * MB

@@ -3,7 +3,7 @@ import { dropFiles, startBrowser, throttleUploads } from '../support/browser.js'
 import { fetch } from '../support/deadline.js'
 import { ExampleServer, download, fileRow, progressBeyond, uploadRow } from '../support/example.js'
 
-t.setTimeout(120_000) // a browser, three starts of a server, and some 60 MB on two busy cores
+t.setTimeout(300_000) // a browser, three starts of a server, and some 60 MB on two busy cores
 
 const MB = 1_000_000
 
