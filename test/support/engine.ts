@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Caller, type EngineOptions, type UploadDraft, UploadEngine } from '../../src/engine/index.js'
 import { UploadRecords } from '../../src/engine/records/upload-records.js'
 import { memoryLocks } from '../../src/locks/memory.js'
@@ -64,6 +65,17 @@ export function recordsOf (engine: UploadEngine): UploadRecords {
 /** `storage` with some of its methods replaced. */
 export function changedStorage (storage: Storage, changes: Partial<Storage>): Storage {
   return { ...storage, ...changes }
+}
+
+/** A storage in memory that takes `delay` ms longer for each write. */
+export function slowStorage (delay: number): Storage {
+  const memory = memoryStorage()
+  return changedStorage(memory, {
+    write: async (...write) => {
+      await sleep(delay)
+      await memory.write(...write)
+    }
+  })
 }
 
 /** `metadata` with some of its methods replaced. */

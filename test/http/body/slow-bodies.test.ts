@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import {
-  type ChunkedUploadOptions, chunkTasks, contentRange, formAppend, memoryMetadata, memoryStorage, rawAppend, resumableHttp, tus
+  type ChunkedUploadOptions, chunkTasks, contentRange, formAppend, memoryMetadata, rawAppend, resumableHttp, tus
 } from '../../../src/index.js'
-import { changedStorage } from '../../support/engine.js'
+import { slowStorage } from '../../support/engine.js'
 import { RawHttp, type RawReply } from '../../support/raw-http.js'
 import { field, form, json, startServer, type TestServer } from '../../support/server.js'
 
@@ -144,14 +143,7 @@ for (const [says, options, reason] of rules) {
 }
 
 t.test('a client that is fast enough is never cut, and waits for a slow storage as long as it takes', async t => {
-  const memory = memoryStorage()
-  const slow = changedStorage(memory, {
-    write: async (...write) => {
-      await sleep(700)
-      await memory.write(...write)
-    }
-  })
-  const options = { stallTimeout: 300, minRate: 1_000_000, storage: slow, metadata: memoryMetadata(), protocols }
+  const options = { stallTimeout: 300, minRate: 1_000_000, storage: slowStorage(700), metadata: memoryMetadata(), protocols }
   const server = await startServer(t, { prefix: '/', ...options })
   const { headers, body } = form([{ name: 'file', filename: 'a', content: 'x'.repeat(8 * 1024 * 1024) }])
   t.equal((await server.send('POST', '/form/upload/', { headers, body })).status, 200)

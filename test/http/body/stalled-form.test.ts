@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
-  chunkTasks, type ChunkedUploadOptions, contentRange, formAppend, memoryMetadata, memoryStorage, rawAppend
+  chunkTasks, type ChunkedUploadOptions, contentRange, formAppend, memoryMetadata, rawAppend
 } from '../../../src/index.js'
-import { changedStorage } from '../../support/engine.js'
+import { slowStorage } from '../../support/engine.js'
 import { RawHttp } from '../../support/raw-http.js'
 import { field, form, json, startServer, type TestServer } from '../../support/server.js'
 
@@ -110,14 +109,7 @@ for (const [title, silence] of cases) {
 }
 
 t.test('a form whose bytes wait for the storage is no silent one', async t => {
-  const memory = memoryStorage()
-  const slow = changedStorage(memory, {
-    write: async (...write) => {
-      await sleep(700)
-      await memory.write(...write)
-    }
-  })
-  const server = await serve(t, { storage: slow, metadata: memoryMetadata() })
+  const server = await serve(t, { storage: slowStorage(700), metadata: memoryMetadata() })
   const { headers, body } = form([file('file', 8 * 1024 * 1024)])
   t.equal((await server.send('POST', '/form/upload/', { headers, body })).status, 200)
 })
