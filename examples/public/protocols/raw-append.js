@@ -1,4 +1,8 @@
 import { Refused, request } from '../request.js'
+import { nap } from '../retry.js'
+
+/** ms in which a body that was whole when its request was aborted is stored. */
+const STORED_AFTER = 300
 
 /**
  * Raw bodies, appended one after the other to a video that has a number and no end. A repeat would be appended twice, so that every
@@ -27,8 +31,22 @@ export class RawAppend {
     return end
   }
 
-  /** The length of the video is where to go on. */
+  /**
+   * The length of the video is where to go on, once it stays the same: the server may still be storing a body whose request was
+   * aborted, and the wire has no offset by which it could refuse the same bytes again.
+   */
   async find (id, options) {
+    let before = await this.#length(id, options)
+    while (before !== null) {
+      await nap(STORED_AFTER, options.signal).over
+      const now = await this.#length(id, options)
+      if (now?.offset === before.offset) break
+      before = now
+    }
+    return before
+  }
+
+  async #length (id, options) {
     try {
       const offset = await request('HEAD', `${this.#base}get_video/${id}/`, { ...options, answer: field => Number(field('Content-Length')) })
       return { offset, complete: false }

@@ -15,6 +15,13 @@ export interface Found {
   readonly upload?: Upload
 }
 
+/** An upload, and what the indexes say of it. */
+interface Indexed {
+  readonly id: string
+  readonly upload: Upload | undefined
+  readonly entries: readonly string[]
+}
+
 /**
  * What each user has, so that lists and sums of it cost names of files instead of records. `users/<user>/<id>` says: look into the record;
  * every unfinished upload has one. `finished/<user>/<facts>` tells all that orders and sums need of a finished one.
@@ -121,14 +128,14 @@ export class OwnerIndex {
     for (let start = 0; start < ids.length; start += READ_CONCURRENCY) {
       const some = await readEach(this.#records, ids.slice(start, start + READ_CONCURRENCY), query)
       for (const { id, upload } of some) {
-        await this.#tidy(id, upload, entries.get(id) ?? [], users, finished)
+        await this.#tidy({ id, upload, entries: entries.get(id) ?? [] }, users, finished)
         if (upload !== undefined && matchesList(upload, query)) yield { facts: factsOf(upload), upload }
       }
     }
   }
 
   /** Removes names without a record, and puts right facts into force. */
-  async #tidy (id: string, upload: Upload | undefined, entries: readonly string[], users: IdIndex, finished: IdIndex): Promise<void> {
+  async #tidy ({ id, upload, entries }: Indexed, users: IdIndex, finished: IdIndex): Promise<void> {
     if (upload?.status === 'uploading') return
     const right = upload === undefined ? undefined : entryOf(upload)
     // A wrong one may belong to a change that is under way.

@@ -6,7 +6,8 @@ import { announcesBody } from '../../http/body/unread-body.js'
 import { Refusal } from '../refusal.js'
 import { contentDigests } from './digests.js'
 import { inconsistentLength } from './errors.js'
-import { completenessOf, type IntegerField, integerField } from './fields.js'
+import { completenessOf } from './completeness.js'
+import { type IntegerField, integerField } from './fields.js'
 import { type InteropVersion, versionOf } from './versions.js'
 
 /** What a creation or an append says of its bytes. */

@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
 import { type BareItem, type Dictionary, parseDictionary, parseItem } from 'structured-headers'
-import type { InteropVersion } from './versions.js'
 
 /** What a field says; `too-large` is a number that a file cannot have. */
 export type IntegerField = number | 'too-large' | undefined
@@ -35,17 +34,6 @@ export function integerFields (request: FastifyRequest, name: string): ReadonlyM
     if (typeof value === 'number' && Number.isInteger(value)) found.set(key, value)
   }
   return found
-}
-
-/** Whether the representation ends with this request; undefined when the request does not say. */
-export function completenessOf (request: FastifyRequest, { completeness }: InteropVersion): boolean | undefined {
-  const value = booleanField(request, completeness)
-  return value === undefined || completeness === 'Upload-Complete' ? value : !value
-}
-
-/** The same in the words of the version, for a reply. */
-export function completenessField (complete: boolean, { completeness }: InteropVersion): Readonly<Record<string, string>> {
-  return { [completeness]: complete === (completeness === 'Upload-Complete') ? '?1' : '?0' }
 }
 
 function bareItem (request: FastifyRequest, name: string): BareItem | undefined {

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { requestedMethod } from '../service.js'
-import { completenessField, completenessOf } from './fields.js'
+import { completenessField, completenessOf } from './completeness.js'
 import { versionEcho, versionOf } from './versions.js'
 
 /**

@@ -81,7 +81,7 @@ export async function * decrypted (
     const endSegment = Math.ceil(last / grid.segmentSize)
     const body = place.storedStart + headerBytes
     const header = await whole(read([place.storedStart, body]))
-    const key = chunkKey(privateKey, seal, header, id, place.index)
+    const key = chunkKey(privateKey, seal, { header, uploadId: id, index: place.index })
     const storedEnd = body + Math.min(endSegment * grid.segmentSize, place.length) + endSegment * tagBytes
     let number = firstSegment
     const storedSegment = grid.segmentSize + tagBytes

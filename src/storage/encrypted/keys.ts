@@ -66,15 +66,29 @@ export async function newChunkKey (
   const pair = await promisify(generateKeyPair)('x25519')
   const header = rawOf(pair.publicKey)
   const recipient = Buffer.from(seal.publicKey, 'base64')
-  return { header, key: derive(pair.privateKey, publicKeyOf(recipient), header, recipient, uploadId, index) }
+  return { header, key: derive(pair.privateKey, publicKeyOf(recipient), { header, recipient, uploadId, index }) }
 }
 
-export function chunkKey (privateKey: KeyObject, seal: Seal, header: Buffer, uploadId: string, index: number): Buffer {
-  return derive(privateKey, publicKeyOf(header), header, Buffer.from(seal.publicKey, 'base64'), uploadId, index)
+/** The key of a chunk that is stored. */
+export function chunkKey (
+  privateKey: KeyObject, seal: Seal, chunk: Pick<KeyPurpose, 'header' | 'uploadId' | 'index'>
+): Buffer {
+  return derive(privateKey, publicKeyOf(chunk.header), { ...chunk, recipient: Buffer.from(seal.publicKey, 'base64') })
+}
+
+/** What one key is for. */
+interface KeyPurpose {
+  /** What stands in front of the chunk: the public key that was made for it. */
+  readonly header: Buffer
+  /** The public key of the seal. */
+  readonly recipient: Buffer
+  readonly uploadId: string
+  /** Of the chunk, from 0. */
+  readonly index: number
 }
 
 /** HKDF-SHA-256 (RFC 5869) over the shared secret; what the key is for stands in it, so that chunks cannot change their places. */
-function derive (privateKey: KeyObject, publicKey: KeyObject, header: Buffer, recipient: Buffer, uploadId: string, index: number): Buffer {
+function derive (privateKey: KeyObject, publicKey: KeyObject, { header, recipient, uploadId, index }: KeyPurpose): Buffer {
   const secret = diffieHellman({ privateKey, publicKey })
   return Buffer.from(hkdfSync('sha256', secret, Buffer.concat([header, recipient]), `chunk ${index} of ${uploadId}`, 32))
 }

@@ -4,7 +4,7 @@ import type { Storage } from '../../storage/contract.js'
 import { offsetOf } from '../../upload.js'
 import { type DiskFaults, withDiskFaults } from './disk-faults.js'
 import { StoredUpload, collect } from './stored-upload.js'
-import type { StorageCheck } from './suite.js'
+import type { StorageCheck } from './check.js'
 
 const MIB = 1024 * 1024
 /** Writes end late and out of order, and sometimes do a part of their work only; reads before them are quick. */

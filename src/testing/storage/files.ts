@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises'
 import { StorageLost } from '../../storage/contract.js'
 import type { ByteRange, UploadingUpload } from '../../upload.js'
 import { StoredUpload, collect, cut } from './stored-upload.js'
-import type { StorageCheck } from './suite.js'
+import type { StorageCheck } from './check.js'
 
 /** Making a file whole and final. */
 export function declareFinishTests (check: StorageCheck): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { StorageLost, StorageShort } from '../../storage/contract.js'
-import type { StorageCheck } from './suite.js'
+import type { StorageCheck } from './check.js'
 import { StoredUpload, collect } from './stored-upload.js'
 
 const SIZE = 10_000

@@ -1,26 +1,14 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import type { Storage } from '../../storage/contract.js'
-import type { Upload } from '../../upload.js'
 import { declareFaultTests } from './faults.js'
 import { declareFinishTests, declareReadTests, declareRemoveTests } from './files.js'
 import { declareAnyOffsetTests, declareConcatTests, declareWriteTests } from './writes.js'
 import { declareLossTests } from './losses.js'
 import { StoredUpload } from './stored-upload.js'
 import type { TestFunction } from '../test-function.js'
+import type { StorageCheck, StorageUnderTest } from './check.js'
 
-/** A storage for one test, and how to take it down again. */
-export interface StorageUnderTest {
-  readonly storage: Storage
-  /** Names of everything that is stored at this moment; with it the tests see that a removal leaves nothing behind. */
-  stored?(): Promise<readonly string[]>
-  /**
-   * Cuts the stored bytes of an upload to `size` ones without the storage's knowledge, as a truncation or a power cut does; with it the
-   * tests see that nothing is written after bytes that are lost, finished or read without them.
-   */
-  truncate?(upload: Upload, size: number): Promise<void>
-  dispose (): Promise<void> | void
-}
+export type { StorageUnderTest } from './check.js'
 
 /**
  * Declares the tests of the storage contract with the caller's own `test` function. `make` is called once for each test
@@ -49,11 +37,6 @@ export function storageSuite (test: TestFunction, make: () => Promise<StorageUnd
   declareLossTests(check)
   declareFaultTests(check)
 }
-
-/** Declares one test that gets a storage of its own. */
-export type StorageCheck = (name: string, run: (
-  storage: Storage, assertEmpty: () => Promise<void>, truncate: StorageUnderTest['truncate']
-) => Promise<void>) => void
 
 function declareCapabilityTests (check: StorageCheck): void {
   check('capabilities are positive integers in order', async ({ capabilities }) => {

@@ -5,7 +5,7 @@ import type { Storage } from '../../storage/contract.js'
 import { offsetOf } from '../../upload.js'
 import type { ByteRange } from '../../upload.js'
 import { StoredUpload, collect, cut } from './stored-upload.js'
-import type { StorageCheck } from './suite.js'
+import type { StorageCheck } from './check.js'
 
 /** Writing one after the other, as every storage can. */
 export function declareWriteTests (check: StorageCheck): void {
