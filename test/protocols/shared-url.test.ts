@@ -91,7 +91,7 @@ t.test('an upload belongs to the protocol that made it: the other one answers as
   t.equal((await server.send('DELETE', draftPath, { headers: { authorization: 'ann' } })).status, 204)
 })
 
-t.test('10: a plain GET of another user\'s upload is answered as one of an unknown upload, whoever made it', async t => {
+t.test('10: a plain GET of another user\'s upload is answered as one of an unknown upload, for each protocol', async t => {
   for (const order of [[tus(), resumableHttp()], [resumableHttp(), tus()]]) {
     const server = await start(t, { protocols: order })
     const made = [
