@@ -2,7 +2,7 @@ import { Refused, request } from '../request.js'
 import { nap } from '../retry.js'
 
 /** ms in which a body that was whole when its request was aborted is stored. */
-const STORED_AFTER = 300
+const STORED_AFTER = 1000
 
 /**
  * Raw bodies, appended one after the other to a video that has a number and no end. A repeat would be appended twice, so that every

@@ -253,14 +253,19 @@ t.test('a clip that cannot be joined leaves the video as it was, is told of, and
   t.match(server.failures, [/a clip cannot be joined, it is removed/, /a clip cannot be joined/])
 })
 
-t.test('other trouble keeps the clips for the next time', async t => {
-  const server = await serve(t)
+/** A video of one clip, and a second one that waits as there was no room to join it. */
+async function keepWaiting (server: Served, first: string, second: string): Promise<void> {
   await server.send('POST', '/create_video/')
-  await append(server, 1, 'a')
-  await append(server, 1, 'b')
+  await append(server, 1, first)
+  await append(server, 1, second)
   await server.joiner.begun(1)
   server.joiner.go(new Error('no room'))
   while (server.failures.length === 0) await sleep(5)
+}
+
+t.test('other trouble keeps the clips for the next time', async t => {
+  const server = await serve(t)
+  await keepWaiting(server, 'a', 'b')
   t.match(server.failures, [/clips could not be joined, they are kept/])
   t.equal(await read(server, 1), 'a')
   await append(server, 1, 'c')
@@ -276,12 +281,7 @@ t.test('a video of which acknowledged bytes are lost takes no more clips: they w
     await t.test(lost, async t => {
       const storage = diskStorage({ directory: t.testdir() })
       const server = await serve(t, new TestJoiner(), { storage })
-      await server.send('POST', '/create_video/')
-      await append(server, 1, 'first')
-      await append(server, 1, 'second')
-      await server.joiner.begun(1)
-      server.joiner.go(new Error('no room'))
-      while (server.failures.length === 0) await sleep(5)
+      await keepWaiting(server, 'first', 'second')
       const clips = (await inner(server)).sort((one, other) => one.id < other.id ? -1 : 1)
       const clip = clips[lost === 'the first clip' ? 0 : 1]
       await truncate(clip === undefined ? '' : storage.localPath?.(clip) ?? '', 3)
